@@ -1,0 +1,64 @@
+"""The contract of a codec.
+
+A codec joins four parts in one file: media, a transform, an entropy coder and the container. It is
+born complete: the constructor loads what it needs, and after that nothing about it changes, so one
+instance may serve many calls and threads. ``nacre/registry.py`` has one line for each codec.
+
+To add one, copy the shortest file beside this (``stored.py``) and read CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from nacre.stream import Stream
+
+Region = tuple[int, int, int, int]
+"""A rectangle ``(x, y, width, height)`` in pixels; ``x`` counts from the left, ``y`` from the top."""
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """What ``nacre.api`` asks of a codec."""
+
+    name: ClassVar[str]
+    """As the command line says it, such as ``"walloc-rgb"``."""
+    number: ClassVar[int]
+    """As a stream says it; never reused (docs/format.md lists them)."""
+    medium: ClassVar[str]
+    """One of ``image``, ``audio``, ``mesh``, ``splat``, ``points``."""
+    lossless: ClassVar[bool]
+    """Whether ``decode(encode(item))`` equals ``item``."""
+    models: ClassVar[tuple[str, ...]]
+    """Names of the model files that ship with it; the first is the default. Empty: no weights."""
+    settings: ClassVar[type]
+    """A frozen dataclass of what a user may choose. Its field names are the API's keywords; fields
+    named ``quality``, ``effort``, ``channels``, ... are also flags of the command line."""
+
+    def encode(self, item: Any, settings: Any) -> Stream:
+        """A stream that holds ``item`` (a media object such as :class:`nacre.Image`).
+
+        Raises:
+            InputError: the item or a setting cannot be used.
+        """
+
+    def decode(self, stream: Stream, *, region: Region | None = None) -> Any:
+        """The media object in ``stream``, or the part of it inside ``region``.
+
+        Raises:
+            FormatError: the sections do not hold what this codec writes.
+        """
+
+
+@runtime_checkable
+class LatentCodec(Codec, Protocol):
+    """A lossy codec whose latents serve as input to learning."""
+
+    def latents(self, stream: Stream, *, channels: int | None = None) -> npt.NDArray[np.float32]:
+        """Dequantised latents ``[channels, H / 8, W / 8]`` (float32), the decoder not run."""
+
+    def symbols(self, stream: Stream, *, channels: int | None = None) -> npt.NDArray[np.int16]:
+        """The integers that were coded, ``[channels, H / 8, W / 8]`` (int16)."""

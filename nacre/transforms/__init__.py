@@ -1,0 +1,1 @@
+"""Array <-> symbols or residuals. Nothing here knows about bytes."""
