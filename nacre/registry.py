@@ -1,0 +1,256 @@
+"""Which codecs there are, found by name or number without importing them.
+
+A codec of nacre's own is one line in :data:`CODECS`. Another package adds one through the
+entry-point group ``nacre.codecs``, whose values are codec classes with a number from 64 to 255::
+
+    [project.entry-points."nacre.codecs"]
+    my-codec = "my_package.codec:MyCodec"
+
+Such classes are imported only when a name or number is asked for that nacre itself does not know,
+or when all codecs are listed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import inspect
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nacre.errors import InputError, ModelError, UnsupportedVersion
+from nacre.models import ModelCard as ModelCard
+from nacre.models import find_model as find_model
+from nacre.models import models as models
+
+if TYPE_CHECKING:
+    from nacre.codecs.base import Codec
+
+GROUP = "nacre.codecs"
+"""Entry-point group through which other packages add codecs."""
+
+THIRD_PARTY = range(64, 256)
+"""Codec numbers that nacre will never give to a codec of its own."""
+
+
+@dataclass(frozen=True)
+class CodecEntry:
+    """One codec, as far as it is known without importing it.
+
+    Attributes:
+        name: as the command line says it.
+        number: as a stream says it.
+        medium: ``image``, ``audio``, ``mesh``, ``splat`` or ``points``.
+        lossless: whether what comes back equals what went in.
+        target: ``"module:Class"``.
+        summary: one line for ``nacre codecs``.
+    """
+
+    name: str
+    number: int
+    medium: str
+    lossless: bool
+    target: str
+    summary: str
+
+
+# A medium's default codecs are its first lossy and its first lossless one in this order.
+CODECS: dict[str, CodecEntry] = {
+    entry.name: entry
+    for entry in (
+        CodecEntry(
+            "walloc-rgb",
+            1,
+            "image",
+            False,
+            "nacre.codecs.walloc_rgb:WallocRGB",
+            "photos by wavelet packets and a learned decoder; latents to learn from",
+        ),
+        CodecEntry(
+            "stored",
+            0,
+            "image",
+            True,
+            "nacre.codecs.stored:Stored",
+            "pixels as they are; the ceiling of every lossless codec",
+        ),
+    )
+}
+"""nacre's own codecs, by name."""
+
+
+def entries() -> list[CodecEntry]:
+    """All codecs, those of other packages last.
+
+    Raises:
+        InputError: a codec of another package cannot be loaded or repeats a name or number.
+    """
+    return [*CODECS.values(), *third_parties().values()]
+
+
+def entry(name_or_number: str | int) -> CodecEntry:
+    """The codec of that name or number.
+
+    Raises:
+        InputError: no codec has the name.
+        UnsupportedVersion: no codec has the number (streams name codecs by number).
+    """
+    for own in CODECS.values():
+        if name_or_number in (own.name, own.number):
+            return own
+    for other in third_parties().values():
+        if name_or_number in (other.name, other.number):
+            return other
+    if isinstance(name_or_number, int):
+        origin = (
+            "it belongs to another package; install the one that made the stream"
+            if name_or_number in THIRD_PARTY
+            else "the stream was made by a newer nacre; upgrade with `pip install -U nacre`"
+        )
+        raise UnsupportedVersion(f"codec number {name_or_number} is not known here: {origin}")
+    names = [known.name for known in entries()]
+    close = difflib.get_close_matches(name_or_number, names, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise InputError(f"no codec is called {name_or_number!r}; {hint}known: {', '.join(names)}")
+
+
+def default_codec(medium: str, *, lossless: bool) -> CodecEntry:
+    """The codec that is used when none is named.
+
+    Raises:
+        InputError: there is none for the medium.
+    """
+    for own in CODECS.values():
+        if own.medium == medium and own.lossless == lossless:
+            return own
+    kind = "lossless" if lossless else "lossy"
+    raise InputError(f"there is no {kind} codec for {medium}; `nacre codecs` lists all")
+
+
+@functools.cache
+def third_parties() -> dict[str, CodecEntry]:
+    """Codecs that other installed packages register, by name.
+
+    Raises:
+        InputError: one cannot be loaded, has a number outside 64 to 255, or repeats a name or a
+            number.
+    """
+    found: dict[str, CodecEntry] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        new = _entry_of(point)
+        for old in (*CODECS.values(), *found.values()):
+            if new.name == old.name or new.number == old.number:
+                raise InputError(
+                    f"codec {new.name!r} (number {new.number}, {new.target}) repeats the name or "
+                    f"number of {old.name!r} (number {old.number}, {old.target}); "
+                    "uninstall one of the packages"
+                )
+        found[new.name] = new
+    return found
+
+
+def _entry_of(point: EntryPoint) -> CodecEntry:
+    origin = f"codec {point.name!r} of {point.value}"
+    try:
+        codec = point.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"{origin} cannot be loaded ({error}); update or uninstall its package"
+        ) from error
+    try:
+        new = CodecEntry(
+            name=codec.name,
+            number=codec.number,
+            medium=codec.medium,
+            lossless=codec.lossless,
+            target=point.value,
+            summary=(inspect.getdoc(codec) or "").partition("\n")[0].rstrip("."),
+        )
+    except AttributeError as error:
+        raise InputError(f"{origin} is not a codec ({error}); see nacre/codecs/base.py") from error
+    if new.name != point.name or new.number not in THIRD_PARTY:
+        raise InputError(
+            f"{origin} calls itself {new.name!r} with number {new.number!r}; expected the name of "
+            f"its entry point and a number from {THIRD_PARTY[0]} to {THIRD_PARTY[-1]}"
+        )
+    return new
+
+
+def codec_class(name_or_number: str | int) -> type[Codec]:
+    """The class of a codec, imported now; nothing is loaded for it.
+
+    Raises:
+        InputError: the codec is not known, or needs a package that is not installed.
+    """
+    found = entry(name_or_number)
+    module, _, name = found.target.partition(":")
+    try:
+        loaded: type[Codec] = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"codec {found.name!r} needs the module {error.name}, which is not installed"
+        ) from error
+    return loaded
+
+
+def load_codec(
+    name_or_number: str | int, *, device: str = "cpu", model: str | Path | bytes | None = None
+) -> Codec:
+    """A codec that is ready to work; the same arguments give the same object.
+
+    Args:
+        name_or_number: such as ``"walloc-rgb"`` or ``1``.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto``: an accelerator if there is one.
+            A codec without weights always works on the CPU.
+        model: a model's name, path or id; None is the codec's own default.
+
+    Raises:
+        InputError: the codec or the device is not there.
+        ModelError: the model is missing, damaged or of another codec, or the codec has no models.
+
+    >>> load_codec("stored") is load_codec(0)
+    True
+    """
+    found = entry(name_or_number)
+    loaded = codec_class(found.number)
+    if not loaded.models:
+        if model is not None:
+            raise ModelError(f"codec {found.name!r} has no models, but {model!r} was given")
+        return _build(loaded, "cpu", None, "")
+    card = find_model(loaded.models[0] if model is None else model, codec=found.name)
+    return _build(loaded, resolve_device(device), card.path, card.id)
+
+
+@functools.lru_cache(maxsize=16)
+def _build(loaded: Any, device: str, path: Path | None, identity: str) -> Codec:
+    """Construct a codec; the model's id is in the key so that a changed file is loaded again."""
+    codec: Codec = loaded(device=device, model=path)
+    return codec
+
+
+def resolve_device(device: str) -> str:
+    """``device`` if it can be used, or the one that ``auto`` stands for.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if device == "cpu":
+        return device
+    import torch
+
+    if device == "auto":
+        if not torch.accelerator.is_available():
+            return "cpu"
+        found = torch.accelerator.current_accelerator()
+        return found.type if found is not None else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(
+            f"device {device!r} cannot be used here ({str(error).partition(chr(10))[0]}); "
+            "use auto or cpu"
+        ) from error
+    return device
