@@ -18,6 +18,9 @@ from nacre.stream import Reader, Section, SectionKind, Stream, deflate, inflate,
 RAW, DEFLATED = 0, 1
 """First byte of a metadata section: the content follows, or its length and deflate data."""
 
+MAX_CONTENT = 1 << 26
+"""The most bytes that one kind of metadata may have."""
+
 NAMES = ("icc", "exif", "xmp", "tags")
 """What ``strip`` may name, beside ``all``."""
 
@@ -50,10 +53,14 @@ class Metadata:
         return dataclasses.replace(self, **{n: getattr(empty, n) for n in check_names(names)})
 
     def to_sections(self) -> tuple[Section, ...]:
-        """The sections that carry this metadata; none for what is absent."""
+        """The sections that carry this metadata; none for what is absent.
+
+        Raises:
+            InputError: one of them is longer than :data:`MAX_CONTENT`.
+        """
         contents = (self.icc, self.exif, self.xmp, _pack_tags(self.tags) if self.tags else None)
         return tuple(
-            Section(kind, _pack(content))
+            Section(kind, _pack(content, kind.name))
             for kind, content in zip(_KINDS, contents, strict=True)
             if content is not None
         )
@@ -96,8 +103,13 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def _pack(content: bytes) -> bytes:
+def _pack(content: bytes, name: str) -> bytes:
     """A metadata section's body; the shorter of its two forms."""
+    if len(content) > MAX_CONTENT:
+        raise InputError(
+            f"{name} metadata of {len(content):,} bytes, at most {MAX_CONTENT:,} can be carried; "
+            f"leave it out with --strip {name.lower()}"
+        )
     short = bytearray([DEFLATED])
     write_varint(short, len(content))
     short += deflate(content)
@@ -111,7 +123,7 @@ def _unpack(body: bytes, name: str, limits: Limits) -> bytes:
         return bytes(reader.rest())
     if method != DEFLATED:
         raise FormatError(f"section {name}: method {method}; 0 (raw) or 1 (deflate) are expected")
-    size = reader.varint("length of the content")
+    size = reader.varint("length of the content", MAX_CONTENT)
     limits.check("bytes", size, f"section {name}")
     return inflate(reader.rest(), size, where=f"section {name}")
 

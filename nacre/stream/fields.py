@@ -22,6 +22,7 @@ SIGNATURE = b"N\r\n"
 MAGIC = bytes([0x80 + VERSION]) + SIGNATURE
 MAX_SECTIONS = 64
 MAX_SIZE = (1 << 32) - 1
+MAX_SIDE = 1 << 31
 
 
 class SectionKind(enum.IntEnum):
@@ -167,8 +168,8 @@ HEADER = (
         "model", "u24", "first 3 bytes of the model file's SHA-256", when=("has_model", 1),
         shown="hex",
     ),
-    _size("width", Medium.IMAGE, "pixels in a row", low=1),
-    _size("height", Medium.IMAGE, "rows of pixels", low=1),
+    _size("width", Medium.IMAGE, "pixels in a row", low=1, high=MAX_SIDE),
+    _size("height", Medium.IMAGE, "rows of pixels", low=1, high=MAX_SIDE),
     _size("samples", Medium.AUDIO, "samples of one channel", high=(1 << 48) - 1),
     _size("channels", Medium.AUDIO, "channels", low=1, high=255),
     _size("sample_rate_hz", Medium.AUDIO, "samples in a second", low=1),
