@@ -70,8 +70,9 @@ def brute_ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
     taps /= taps.sum()
 
     def blur(plane: np.ndarray) -> np.ndarray:
-        for axis in (0, 1):
-            plane = np.apply_along_axis(np.convolve, axis, plane, taps, mode="valid")
+        for _ in range(2):
+            count = len(plane) - 10
+            plane = sum(tap * plane[k : k + count] for k, tap in enumerate(taps)).T
         return plane
 
     def halve(plane: np.ndarray) -> np.ndarray:
@@ -83,6 +84,8 @@ def brute_ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
         x, y = a[..., channel].astype(float), b[..., channel].astype(float)
         product = 1.0
         for level, weight in enumerate([0.0448, 0.2856, 0.3001, 0.2363, 0.1333]):
+            if level:
+                x, y = halve(x), halve(y)
             mean_x, mean_y = blur(x), blur(y)
             var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
             covariance = blur(x * y) - mean_x * mean_y
@@ -91,7 +94,6 @@ def brute_ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
             if level == 4:
                 term = term * (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
             product *= max(term.mean(), 0.0) ** weight
-            x, y = halve(x), halve(y)
         scores.append(product)
     return float(np.mean(scores))
 
