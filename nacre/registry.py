@@ -1,7 +1,7 @@
 """Which codecs there are, found by name or number without importing them.
 
 A codec of nacre's own is one line in :data:`CODECS`. Another package adds one through the
-entry-point group ``nacre.codecs``, whose values are codec classes with a number from 64 to 255::
+entry-point group ``nacre.codecs``, whose values are codec classes with a number of at least 64::
 
     [project.entry-points."nacre.codecs"]
     my-codec = "my_package.codec:MyCodec"
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 GROUP = "nacre.codecs"
 """Entry-point group through which other packages add codecs."""
 
-THIRD_PARTY = range(64, 256)
+THIRD_PARTY = range(64, 1 << 32)
 """Codec numbers that nacre will never give to a codec of its own."""
 
 
@@ -135,7 +135,7 @@ def third_parties() -> dict[str, CodecEntry]:
     """Codecs that other installed packages register, by name.
 
     Raises:
-        InputError: one cannot be loaded, has a number outside 64 to 255, or repeats a name or a
+        InputError: one cannot be loaded, has a number below 64, or repeats a name or a
             number.
     """
     found: dict[str, CodecEntry] = {}
@@ -174,7 +174,7 @@ def _entry_of(point: EntryPoint) -> CodecEntry:
     if new.name != point.name or new.number not in THIRD_PARTY:
         raise InputError(
             f"{origin} calls itself {new.name!r} with number {new.number!r}; expected the name of "
-            f"its entry point and a number from {THIRD_PARTY[0]} to {THIRD_PARTY[-1]}"
+            f"its entry point and a number of at least {THIRD_PARTY[0]}"
         )
     return new
 

@@ -1,0 +1,99 @@
+"""nacre: images, audio and 3D into small files with learned models, and back.
+
+    import nacre
+
+    data = nacre.encode("photo.png", quality=60)
+    image = nacre.decode(data)
+    image.save("back.png")
+
+The names in ``__all__`` are the public ones; they are imported when first used, so that ``import
+nacre`` takes milliseconds. Everything else may change without notice.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nacre.api import Decoder, decode, encode, latents, symbols
+    from nacre.errors import (
+        ChecksumMismatch,
+        FormatError,
+        InputError,
+        LimitExceeded,
+        ModelError,
+        NacreError,
+        NotNacre,
+        Truncated,
+        UnsupportedVersion,
+    )
+    from nacre.inspection import Info, Report, SectionInfo, info, verify
+    from nacre.limits import Limits
+    from nacre.media.image import Image, load_image
+    from nacre.media.metadata import Metadata
+    from nacre.pillow_plugin import register_pillow
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ChecksumMismatch",
+    "Decoder",
+    "FormatError",
+    "Image",
+    "Info",
+    "InputError",
+    "LimitExceeded",
+    "Limits",
+    "Metadata",
+    "ModelError",
+    "NacreError",
+    "NotNacre",
+    "Report",
+    "SectionInfo",
+    "Truncated",
+    "UnsupportedVersion",
+    "__version__",
+    "decode",
+    "encode",
+    "info",
+    "latents",
+    "load_image",
+    "register_pillow",
+    "symbols",
+    "verify",
+]
+
+_HOMES = {
+    "nacre.api": ("Decoder", "decode", "encode", "latents", "symbols"),
+    "nacre.errors": (
+        "ChecksumMismatch",
+        "FormatError",
+        "InputError",
+        "LimitExceeded",
+        "ModelError",
+        "NacreError",
+        "NotNacre",
+        "Truncated",
+        "UnsupportedVersion",
+    ),
+    "nacre.inspection": ("Info", "Report", "SectionInfo", "info", "verify"),
+    "nacre.limits": ("Limits",),
+    "nacre.media.image": ("Image", "load_image"),
+    "nacre.media.metadata": ("Metadata",),
+    "nacre.pillow_plugin": ("register_pillow",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'nacre' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
