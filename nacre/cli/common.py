@@ -1,0 +1,200 @@
+"""What the commands share: messages, exit codes, and flags that several of them have."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+
+from nacre.errors import FormatError, InputError, NacreError, NotNacre, UnsupportedVersion
+from nacre.files import write_atomically
+
+FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
+
+OutputFlag = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        "--output-dir",
+        metavar="OUT",
+        help="Output file, or folder for several inputs; - is standard output.",
+    ),
+]
+ForceFlag = Annotated[
+    bool, typer.Option("-f", "--force", help="Overwrite outputs; do finished ones again.")
+]
+ModelFlag = Annotated[
+    str | None, typer.Option("--model", help="A model's name, path or id (nacre codecs lists).")
+]
+DeviceFlag = Annotated[
+    str, typer.Option("--device", help="cpu, cuda, mps, or auto: an accelerator if there is one.")
+]
+LimitFlag = Annotated[
+    str,
+    typer.Option(
+        "--limit",
+        metavar="LIMIT",
+        help="What a file may ask for: default, strict, unlimited, or pixels=5000000,bytes=1000.",
+    ),
+]
+JobsFlag = Annotated[
+    int,
+    typer.Option("-j", "--jobs", min=1, help="Processes for several files; never changes bytes."),
+]
+ThreadsFlag = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Threads of each process; never changes bytes."),
+]
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Write one JSON object a file to standard output.")
+]
+QuietFlag = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+VerboseFlag = Annotated[bool, typer.Option("-v", "--verbose", help="Say more.")]
+
+
+def say(text: str) -> None:
+    """One line to standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that an error stands for."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, NacreError):
+        damaged = isinstance(error, FormatError) and not isinstance(
+            error, NotNacre | UnsupportedVersion
+        )
+        return FAILED if damaged else UNUSABLE
+    return FAILED
+
+
+def message(error: BaseException) -> str:
+    """One line for people; anything that is not nacre's or the system's is owned as a bug."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename is not None else ""
+        return f"{name}{error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return "out of memory; try --limit strict, fewer --jobs, or a --region"
+    if isinstance(error, NacreError):
+        return " ".join(str(error).split())
+    return (
+        f"unexpected {type(error).__name__}: {' '.join(str(error).split())}; this is a bug in "
+        "nacre, please report it with what NACRE_DEBUG=1 shows"
+    )
+
+
+def failure(error: BaseException, source: str | None = None) -> int:
+    """Report ``error`` (about the file ``source``) on standard error; its exit code.
+
+    A reader that went away before everything was written is not worth a word.
+    """
+    if isinstance(error, BrokenPipeError):
+        _discard_output()
+        return FAILED
+    if os.environ.get("NACRE_DEBUG", "0") not in ("", "0"):
+        say("".join(traceback.format_exception(error)).rstrip())
+    text = message(error)
+    say(f"nacre: {text}" if source is None or source in text else f"nacre: {source}: {text}")
+    return exit_code(error)
+
+
+def usage_error(error: Any) -> int:
+    """Report what typer found wrong with the command line; its exit code."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "nacre"
+    text = " ".join(error.format_message().split())
+    if not text:  # no command at all: its help was shown
+        return UNUSABLE
+    say(f"nacre: {text} ({command} --help says more)")
+    return UNUSABLE
+
+
+def _discard_output() -> None:
+    """Let the interpreter's last flush go nowhere instead of failing again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def read_stdin() -> bytes:
+    """All of standard input.
+
+    Raises:
+        InputError: it is a terminal.
+    """
+    if sys.stdin.isatty():
+        raise InputError("standard input is a terminal; pipe a file into it")
+    return sys.stdin.buffer.read()
+
+
+def check_stdout() -> None:
+    """Raise :class:`InputError` when binary output would go to a terminal."""
+    if sys.stdout.isatty():
+        raise InputError("refusing to write binary data to a terminal; use -o FILE or a pipe")
+
+
+def write_output(target: str, data: bytes, *, force: bool) -> None:
+    """Binary data to a file, whole or not at all, or to standard output (``-``).
+
+    Raises:
+        OSError: it cannot be written, which is a failure and not an unusable input.
+    """
+    if target == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        write_atomically(target, data, force=force)
+    except InputError as error:
+        raise OSError(str(error)) from error
+
+
+def print_json(value: object) -> None:
+    """One line of JSON on standard output.
+
+    Dataclasses become objects; numbers that JSON lacks (infinite PSNR) become strings.
+    """
+    print(json.dumps(_plain(value), ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
+    """``x,y,w,h``.
+
+    Raises:
+        InputError: it is not four whole numbers.
+    """
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise InputError(f"--region {text!r} is not understood; use x,y,width,height in pixels")
+    x, y, width, height = (int(part) for part in parts)
+    return x, y, width, height
+
+
+def use_threads(count: int) -> None:
+    """Let this process and its children compute with ``count`` threads each."""
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = str(count)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)

@@ -1,0 +1,234 @@
+"""``nacre encode``: pictures become .ncr files."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nacre.cli import batch
+from nacre.cli.common import (
+    DeviceFlag,
+    ForceFlag,
+    JobsFlag,
+    JsonFlag,
+    LimitFlag,
+    ModelFlag,
+    OutputFlag,
+    QuietFlag,
+    ThreadsFlag,
+    VerboseFlag,
+    check_stdout,
+    read_stdin,
+    write_output,
+)
+from nacre.errors import FormatError, InputError
+from nacre.limits import Limits
+
+PICTURES = (
+    *(".apng", ".avif", ".bmp", ".gif", ".j2k", ".jp2", ".jpeg", ".jpg", ".jxl", ".pbm", ".pgm"),
+    *(".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"),
+)
+"""Extensions of the files that are taken out of a folder; a file that is named is always tried."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """All that decides what is written for one file."""
+
+    codec: str | None
+    lossless: bool
+    model: str | None
+    device: str
+    settings: dict[str, Any]
+    target_size: int | None
+    target_bpp: float | None
+    target_psnr: float | None
+    strip: str
+    limits: Limits
+    verify: bool
+    force: bool
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The ``--json`` record of one file.
+
+    Attributes:
+        seconds: for encoding alone; reading, checking and writing are not counted.
+        psnr_db: with ``--verify``.
+    """
+
+    input: str
+    output: str
+    ok: bool
+    codec: str | None
+    model: str | None
+    width: int
+    height: int
+    input_bytes: int
+    bytes: int
+    bpp: float
+    seconds: float
+    psnr_db: float | None
+
+
+def encode(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IN...", help="Pictures or folders; - is standard input.")
+    ],
+    output: OutputFlag = None,
+    quality: Annotated[
+        float | None,
+        typer.Option("-q", "--quality", min=0, max=100, help="0 (smallest) to 100 (best)."),
+    ] = None,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Every sample comes back as it was.")
+    ] = False,
+    codec: Annotated[str | None, typer.Option(help="A codec (nacre codecs lists them).")] = None,
+    model: ModelFlag = None,
+    channels: Annotated[
+        int | None, typer.Option(min=1, help="Latent channels to keep, for codecs with latents.")
+    ] = None,
+    effort: Annotated[
+        int | None, typer.Option("-e", "--effort", min=1, max=9, help="1 (fast) to 9 (small).")
+    ] = None,
+    target_size: Annotated[
+        int | None, typer.Option(min=1, metavar="BYTES", help="Best quality of at most this size.")
+    ] = None,
+    target_bpp: Annotated[
+        float | None, typer.Option(min=0, help="Bits per pixel, met within 2 %.")
+    ] = None,
+    target_psnr: Annotated[
+        float | None, typer.Option(min=0, metavar="DB", help="Smallest file that reaches this.")
+    ] = None,
+    strip: Annotated[
+        str, typer.Option(metavar="KINDS", help="Leave out icc,exif,xmp,tags or all of them.")
+    ] = "",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Decode each result and compare before it is written.")
+    ] = False,
+    device: DeviceFlag = "auto",
+    limit: LimitFlag = "default",
+    jobs: JobsFlag = 1,
+    threads: ThreadsFlag = None,
+    force: ForceFlag = False,
+    json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    verbose: VerboseFlag = False,
+) -> int:
+    """Turn pictures into .ncr files.
+
+    photo.png becomes photo.png.ncr beside it, or below the folder OUT in the same place. In a batch
+    (several inputs or a folder) finished outputs are skipped and bad files do not stop the rest.
+    """
+    tasks, several = batch.plan(inputs, output, rename=encoded_name, wanted=is_picture)
+    if tasks[0].target == "-":
+        if json:
+            raise InputError("--json and the file cannot both go to standard output; use -o FILE")
+        check_stdout()
+    settings = {"quality": quality, "channels": channels, "effort": effort}
+    options = Options(
+        codec=codec,
+        lossless=lossless,
+        model=model,
+        device=device,
+        settings={name: value for name, value in settings.items() if value is not None},
+        target_size=target_size,
+        target_bpp=target_bpp,
+        target_psnr=target_psnr,
+        strip=strip,
+        limits=Limits.parse(limit),
+        verify=verify,
+        force=force,
+    )
+    manner = batch.Manner("encoded", jobs, threads, force, json, quiet, verbose)
+    return batch.run(tasks, functools.partial(encode_one, options=options), several, manner)
+
+
+def encoded_name(name: str) -> str:
+    """The output's file name from the input's."""
+    return name + ".ncr"
+
+
+def is_picture(name: str) -> bool:
+    """Whether a folder's file of that name is encoded."""
+    return Path(name).suffix.lower() in PICTURES
+
+
+def encode_one(task: batch.Task, options: Options) -> batch.Done:
+    """Encode one file.
+
+    Raises:
+        NacreError: the input or an option cannot be used.
+        FormatError: ``--verify`` found that the file does not decode to what it should.
+        OSError: the output cannot be written.
+    """
+    import nacre
+
+    source = read_stdin() if task.source == "-" else task.source
+    image = nacre.load_image(source, limits=options.limits, strip=_names(options.strip))
+    start = time.perf_counter()
+    data = nacre.encode(
+        image,
+        codec=options.codec,
+        lossless=options.lossless,
+        model=options.model,
+        device=options.device,
+        limits=options.limits,
+        target_size=options.target_size,
+        target_bpp=options.target_bpp,
+        target_psnr=options.target_psnr,
+        **options.settings,
+    )
+    seconds = time.perf_counter() - start
+    psnr_db = None
+    if options.verify:
+        report = nacre.verify(
+            data,
+            original=image,
+            device=options.device,
+            model=options.model,
+            limits=options.limits,
+        )
+        if not report.ok:
+            raise FormatError(f"nothing was written, verification failed: {report.problem}")
+        psnr_db = report.psnr_db
+    write_output(task.target, data, force=options.force)
+    info = nacre.info(data)
+    size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+    pixels = image.width * image.height
+    record = Encoded(
+        input=task.source,
+        output=task.target,
+        ok=True,
+        codec=info.codec,
+        model=info.model,
+        width=image.width,
+        height=image.height,
+        input_bytes=size,
+        bytes=len(data),
+        bpp=8 * len(data) / pixels,
+        seconds=seconds,
+        psnr_db=psnr_db,
+    )
+    return batch.Done(_line(record), record, size, len(data), notes=image.notes)
+
+
+def _names(strip: str) -> list[str]:
+    return [name for name in strip.split(",") if name]
+
+
+def _line(record: Encoded) -> str:
+    measured = ""
+    if record.psnr_db is not None:
+        measured = ", exact" if math.isinf(record.psnr_db) else f", {record.psnr_db:.2f} dB"
+    return (
+        f"{record.input} -> {record.output}: {record.codec}, {record.width} x {record.height}, "
+        f"{record.bytes:,} bytes, {record.bpp:.3f} bpp{measured}, {record.seconds:.2f} s"
+    )
