@@ -17,7 +17,7 @@ import numpy as np
 
 from nacre.codecs.base import Region
 from nacre.entropy.deflate import decode_samples, encode_samples
-from nacre.errors import FormatError, InputError
+from nacre.errors import FormatError, InputError, ModelError
 from nacre.media.image import Image
 from nacre.media.metadata import Metadata
 from nacre.stream import ImageShape, Section, SectionKind, Stream
@@ -45,7 +45,7 @@ class Stored:
     """The codec; see :class:`nacre.codecs.base.Codec` for what its methods promise.
 
     Raises:
-        InputError: a model is given; there is none to use.
+        ModelError: a model is given; there is none to use.
     """
 
     name: ClassVar[str] = "stored"
@@ -57,7 +57,7 @@ class Stored:
 
     def __init__(self, device: str = "cpu", model: str | Path | None = None) -> None:
         if model is not None:
-            raise InputError(f"codec stored uses no model, {model} was given")
+            raise ModelError(f"codec stored uses no model, {model} was given")
 
     def encode(self, item: Image, settings: StoredSettings) -> Stream:
         """A stream that holds ``item`` exactly, metadata included."""

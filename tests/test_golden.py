@@ -1,0 +1,64 @@
+"""Old bytes decode to what they always did."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from goldens import GOLDEN, ROOT, File, decode_all, drawer, golden_script
+
+from nacre.media.image import load_image
+from nacre.registry import load_codec
+from nacre.stream import Stream
+
+VALID = drawer("common") + drawer("unusual")
+
+
+@pytest.mark.parametrize("file", VALID, ids=str)
+def test_decodes_to_what_the_manifest_records(file: File) -> None:
+    pictures = decode_all(file.data)
+    stream = Stream.from_bytes(file.data)
+    assert (stream.items is not None) == file.entry["archive"]
+    if "symbols_sha256" in file.entry:
+        symbols = load_codec(stream.codec, model=stream.model).symbols(stream)
+        assert golden_script().digest(symbols) == file.entry["symbols_sha256"]
+        expected = load_image(file.path.with_suffix(".png")).pixels.astype(np.int32)
+        assert np.abs(pictures[0].pixels - expected).max() <= 1
+        return
+    assert len(pictures) == len(file.entry["pictures"])
+    for picture, expected in zip(pictures, file.entry["pictures"], strict=True):
+        assert list(picture.pixels.shape) == expected["shape"]
+        assert picture.depth == expected["depth"]
+        assert golden_script().digest(picture.pixels) == expected["sha256"]
+
+
+@pytest.mark.parametrize("file", [f for f in VALID if not f.entry["archive"]], ids=str)
+def test_metadata_is_what_the_manifest_records(file: File) -> None:
+    metadata = decode_all(file.data)[0].metadata
+    for name in ("icc", "exif", "xmp"):
+        expected = file.entry["metadata"].get(name)
+        assert getattr(metadata, name) == (bytes.fromhex(expected) if expected else None)
+    assert [list(tag) for tag in metadata.tags] == file.entry["tags"]
+
+
+@pytest.mark.parametrize("file", VALID, ids=str)
+def test_writing_again_gives_the_same_bytes(file: File) -> None:
+    assert Stream.from_bytes(file.data).to_bytes() == file.data
+
+
+def test_sections_of_unknown_kind_are_kept() -> None:
+    data = (GOLDEN / "unusual" / "ancillary.ncr").read_bytes()
+    section = Stream.from_bytes(data).sections[0]
+    assert (section.kind, section.data) == (77, b"from the future")
+
+
+@pytest.mark.parametrize("name", ["common", "unusual", "hostile"])
+def test_drawers_hold_what_their_manifest_lists(name: str) -> None:
+    files = drawer(name)
+    assert {f.path for f in files} == set((GOLDEN / name).glob("*.ncr"))
+    assert all(len(f.data) <= 4096 for f in files)
+
+
+def test_the_specification_takes_a_real_stream_apart() -> None:
+    data = (GOLDEN / "common" / "first.ncr").read_bytes()
+    text = (ROOT / "docs" / "format.md").read_text()
+    assert golden_script().dissect(data) in text
