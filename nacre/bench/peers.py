@@ -190,7 +190,7 @@ _webp_version = partial(_pillow_version, "webp", "libwebp")
 _png_version = partial(_pillow_version, "zlib", "zlib")
 _jpeg2000_version = partial(_pillow_version, "jpg_2000", "OpenJPEG")
 
-_AVIF_GRID = (15, 30, 42, 53, 66, 76, 85)
+_AVIF_GRID = (15, 30, 42, 54, 66, 76, 85)
 _AVIF_PSNR_GRID = (12, 22, 32, 44, 56, 66, 76)
 
 

@@ -1,0 +1,286 @@
+"""Every codec on every file, at several qualities, in one run.
+
+    from nacre.bench.candidates import candidate
+    from nacre.bench.runner import Plan, run
+
+    plan = Plan.of(Path("photos"), [candidate("walloc-rgb:channels=12"), candidate("jpeg")])
+    records = run(plan)
+
+Bytes are sizes of files on disk. Encoding is timed from pixels in memory to bytes in memory and
+decoding back again, with a stated number of threads, after one run of each codec that is not timed.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from nacre.bench import metrics
+from nacre.bench.metrics import Pixels
+from nacre.bench.peers import PERCENT, Candidate
+from nacre.bench.records import Record, distances
+from nacre.errors import InputError
+from nacre.media.image import load_image
+
+_T = TypeVar("_T")
+
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".webp", ".avif", ".jxl", ".jp2", ".tif", ".tiff", ".bmp", ".gif",
+    ".ppm", ".pgm", ".pnm", ".qoi",
+)  # fmt: skip
+"""What a folder's pictures are called."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+        folder: that the files' names are relative to.
+        files: pictures.
+        candidates: codecs.
+        qualities: of each candidate by name; ``(None,)`` for one that has none.
+        threads: that each codec may use.
+        repeats: timings of which the median counts.
+        seed: of the order of work.
+        streams: folder in which the encoded files are kept; None keeps none.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    candidates: tuple[Candidate, ...]
+    qualities: Mapping[str, tuple[float | None, ...]]
+    threads: int = 1
+    repeats: int = 1
+    seed: int = 0
+    streams: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: Path,
+        candidates: Sequence[Candidate],
+        *,
+        qualities: Mapping[str, tuple[float, ...]] | None = None,
+        threads: int = 1,
+        repeats: int = 1,
+        seed: int = 0,
+        streams: Path | None = None,
+    ) -> Plan:
+        """A plan for a folder (and those below it) or for one file.
+
+        Args:
+            source: folder or picture.
+            candidates: see :func:`nacre.bench.candidates.candidate`.
+            qualities: in place of the usual ones, by the codec's name; ``""`` stands for every
+                codec whose scale is 0 to 100.
+            threads, repeats, seed, streams: as the attributes.
+
+        Raises:
+            InputError: there is nothing to measure, or a quality is off its codec's scale.
+        """
+        names = [one.name for one in candidates]
+        if not names or len(set(names)) < len(names):
+            raise InputError(f"codecs {', '.join(names) or 'none'}: one or more, each once")
+        if threads < 1 or repeats < 1:
+            raise InputError(f"{threads} threads and {repeats} repeats: each must be at least 1")
+        asked = dict(qualities or {})
+        for name in asked:
+            if name and name not in names:
+                raise InputError(f"qualities for {name!r}, which is not among {', '.join(names)}")
+        folder = source if source.is_dir() else source.parent
+        return cls(
+            folder,
+            pictures(source),
+            tuple(candidates),
+            {one.name: _qualities(one, asked) for one in candidates},
+            threads,
+            repeats,
+            seed,
+            streams,
+        )
+
+    def __len__(self) -> int:
+        """Records that a run gives."""
+        return len(self.files) * sum(len(grid) for grid in self.qualities.values())
+
+
+def pictures(source: Path) -> tuple[Path, ...]:
+    """The pictures in and below a folder, in order, or the one file.
+
+    Raises:
+        InputError: there is none.
+    """
+    if source.is_file():
+        return (source,)
+    if not source.is_dir():
+        raise InputError(f"{source}: no such file or folder")
+    found = sorted(p for p in source.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise InputError(f"{source}: no pictures in this folder ({', '.join(SUFFIXES)})")
+    return tuple(found)
+
+
+def _qualities(one: Candidate, asked: Mapping[str, tuple[float, ...]]) -> tuple[float | None, ...]:
+    """The qualities to measure of one codec."""
+    if not one.qualities:
+        if one.name in asked:
+            raise InputError(f"{one.name} has no quality to choose")
+        return (None,)
+    general = asked.get("", ()) if one.scale == PERCENT else ()
+    grid = asked.get(one.name) or general or one.qualities
+    for quality in grid:
+        if quality < 0 or (quality > 100 if one.scale == PERCENT else quality == 0):
+            raise InputError(f"{one.name}: quality {quality} is off its scale, {one.scale}")
+    return tuple(sorted(set(grid)))
+
+
+def run(plan: Plan, on_record: Callable[[Record], None] | None = None) -> list[Record]:
+    """Measure everything that ``plan`` names.
+
+    Files are taken one after another; the codecs and qualities of a file in an order drawn from the
+    seed, so that a machine that slows down slows no codec in particular. A codec that fails on a
+    file leaves a record that says why.
+
+    Args:
+        plan: what to measure.
+        on_record: called with each record as it is made.
+    """
+    import torch
+
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(plan.threads)
+    torch.manual_seed(plan.seed)
+    records = []
+    try:
+        for record in _records(plan):
+            records.append(record)
+            if on_record is not None:
+                on_record(record)
+    finally:
+        torch.set_num_threads(threads_before)
+    return records
+
+
+def _records(plan: Plan) -> Iterator[Record]:
+    order = random.Random(plan.seed)
+    jobs = [(one, quality) for one in plan.candidates for quality in plan.qualities[one.name]]
+    warm: set[str] = set()
+    with tempfile.TemporaryDirectory(prefix="nacre-bench-") as scratch:
+        for path in plan.files:
+            try:
+                pixels = load_rgb(path)
+            except Exception as error:  # whatever a file does, the others are measured
+                yield from (_failed(plan, one, quality, path, error) for one, quality in jobs)
+                continue
+            for one, quality in order.sample(jobs, len(jobs)):
+                try:
+                    if one.name not in warm:
+                        warm.add(one.name)
+                        one.decode(one.encode(pixels, quality, plan.threads), plan.threads)
+                    yield _measure(plan, one, quality, path, pixels, Path(scratch))
+                except Exception as error:  # whatever a codec does, the others are measured
+                    yield _failed(plan, one, quality, path, error)
+
+
+def _measure(
+    plan: Plan, one: Candidate, quality: float | None, path: Path, pixels: Pixels, scratch: Path
+) -> Record:
+    encode_seconds, data = _timed(plan.repeats, one.encode, pixels, quality, plan.threads)
+    stream = scratch / "stream" if plan.streams is None else _stream_path(plan, one, quality, path)
+    stream.parent.mkdir(parents=True, exist_ok=True)
+    stream.write_bytes(data)
+    size = stream.stat().st_size
+    decode_seconds, decoded = _timed(plan.repeats, one.decode, stream.read_bytes(), plan.threads)
+    same = metrics.identical(pixels, decoded)
+    if one.lossless and not same:
+        raise InputError(f"{one.name} is lossless, but its decoded picture is not the original")
+    return Record(
+        one.name, one.medium, quality, _name(plan, path), size, pixels.shape[0] * pixels.shape[1],
+        distances(pixels, decoded), encode_seconds, decode_seconds, plan.threads, plan.repeats,
+        one.software(), one.model, plan.seed,
+    )  # fmt: skip
+
+
+def _failed(
+    plan: Plan, one: Candidate, quality: float | None, path: Path, error: Exception
+) -> Record:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return Record(
+        one.name, one.medium, quality, _name(plan, path), None, None, {}, None, None,
+        plan.threads, plan.repeats, one.software(), one.model, plan.seed, text,
+    )  # fmt: skip
+
+
+def _timed(repeats: int, call: Callable[..., _T], *arguments: Any) -> tuple[float, _T]:
+    """The median time of ``call``, and what it returned last."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = call(*arguments)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds), result
+
+
+def load_rgb(path: Path) -> Pixels:
+    """The pixels of a picture as 8-bit RGB, ``[H, W, 3]``; grey is repeated.
+
+    Raises:
+        InputError: it cannot be read, has 16 bits a sample, or is transparent somewhere: peers
+            differ in what they keep of those, so that bytes would not compare.
+    """
+    pixels = load_image(path).pixels
+    if pixels.dtype != np.uint8:
+        raise InputError(f"{path}: 16 bits a sample; the benchmark compares 8-bit RGB")
+    alpha = pixels.shape[2] in (2, 4)
+    if alpha and (pixels[..., -1] != 255).any():
+        raise InputError(f"{path}: transparent; the benchmark compares RGB, flatten it first")
+    colour = pixels[..., :-1] if alpha else pixels
+    if colour.shape[2] == 1:
+        colour = np.repeat(colour, 3, axis=2)
+    return np.ascontiguousarray(colour, dtype=np.uint8)
+
+
+def _name(plan: Plan, path: Path) -> str:
+    return path.relative_to(plan.folder).as_posix()
+
+
+def _stream_path(plan: Plan, one: Candidate, quality: float | None, path: Path) -> Path:
+    """Where the encoded file of ``path`` is kept: ``CODEC/QUALITY/FILE.bin``."""
+    codec = one.name.replace(":", "_").replace("/", "_")
+    place = plan.streams or plan.folder
+    return place / codec / ("-" if quality is None else f"{quality:g}") / f"{_name(plan, path)}.bin"
+
+
+def parse_qualities(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """``["20,50,80", "jpeg2000=0.5,1"]`` by codec; ``""`` is every codec of scale 0 to 100.
+
+    Raises:
+        InputError: a part is not a number, or a codec is named twice.
+
+    >>> parse_qualities(["20,50", "jpeg2000=0.5"])
+    {'': (20.0, 50.0), 'jpeg2000': (0.5,)}
+    """
+    grids: dict[str, tuple[float, ...]] = {}
+    for text in texts:
+        # The last = is meant: a codec's name may have options (walloc-rgb:channels=12=20,50).
+        name, _, numbers = text.rpartition("=")
+        try:
+            grid = tuple(float(number) for number in numbers.split(","))
+        except ValueError:
+            raise InputError(
+                f"qualities {text!r} are not understood; use 20,50,80 or CODEC=20,50,80"
+            ) from None
+        if name in grids or not all(map(math.isfinite, grid)):
+            raise InputError(f"qualities {text!r}: finite numbers, and each codec once")
+        grids[name] = grid
+    return grids
