@@ -1,0 +1,1 @@
+"""Training: one loop, one recipe a codec. Nothing that decodes imports this package."""
