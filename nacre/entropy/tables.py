@@ -159,6 +159,8 @@ class Tables:
     def refined(self, counts: Integers, strength: float) -> Tables:
         """Tables of the same layout after seeing ``counts``, with these as the prior.
 
+        A table that saw nothing stays as it is.
+
         Args:
             counts: int64 ``[F]`` as from :meth:`count_symbols` (several of them may be added).
             strength: how many symbols the present tables weigh as much as, in each table; > 0.
@@ -167,7 +169,7 @@ class Tables:
             raise InputError("refining needs one count for each frequency and a strength above 0")
         starts = self.offsets[:-1] - np.arange(self.count)
         parts = [
-            allocate(seen + strength / TOTAL * old)
+            allocate(seen + strength / TOTAL * old) if seen.any() else old.astype(np.int64)
             for seen, old in zip(
                 np.split(np.asarray(counts, dtype=np.float64), starts[1:]),
                 np.split(self.frequencies.astype(np.float64), starts[1:]),

@@ -1,0 +1,196 @@
+import constriction
+import numpy as np
+import pytest
+from coding_reference import escape_intervals, message, random_symbols, random_tables
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from nacre.entropy import coder, estimate, sequential
+from nacre.entropy.message import unpack_words
+from nacre.entropy.tables import TOTAL, Tables, gaussian_tables
+from nacre.errors import FormatError, InputError
+
+seeds = st.integers(0, 2**32)
+
+
+def constriction_words(indices: np.ndarray, tables: Tables, table: np.ndarray) -> np.ndarray:
+    encoder = constriction.stream.queue.RangeEncoder()
+    for index, number in zip(indices, table, strict=True):
+        weights = tables.frequencies_of(number).astype(np.float64) - 1
+        model = constriction.stream.model.Categorical(weights, perfect=False)
+        encoder.encode(int(index), model)
+    return encoder.get_compressed()
+
+
+def twin_words(indices: np.ndarray, tables: Tables, table: np.ndarray) -> np.ndarray:
+    state = np.empty(sequential.STATE_SIZE, dtype=np.uint64)
+    words = np.empty(len(indices) + 2, dtype=np.uint32)
+    sequential.encoder_init(state)
+    for index, number in zip(indices, table, strict=True):
+        place = tables.offsets[number] + index
+        low, high = int(tables.cumulative[place]), int(tables.cumulative[place + 1])
+        sequential.encode_symbol(state, words, low, high - low)
+    return words[: sequential.encoder_finish(state, words)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(seeds, st.integers(0, 150))
+def test_words_equal_constrictions(seed: int, length: int) -> None:
+    rng = np.random.default_rng(seed)
+    tables = random_tables(rng, 4)
+    table = rng.integers(0, 4, length)
+    indices = (rng.random(length) * (tables.sizes[table] + 1)).astype(int)
+    words = twin_words(indices, tables, table)
+    assert words.tolist() == constriction_words(indices, tables, table).tolist()
+
+
+def test_words_equal_constrictions_through_long_carries() -> None:
+    tables = Tables.from_frequencies([TOTAL // 2 - 1, 2, TOTAL // 2 - 2, 1], [3], [0])
+    for ending in ([], [0], [2], [1, 0], [1, 2]):
+        for length in range(12):
+            indices = np.array([1] * length + ending, dtype=int)
+            table = np.zeros(len(indices), dtype=int)
+            words = twin_words(indices, tables, table)
+            assert words.tolist() == constriction_words(indices, tables, table).tolist()
+
+
+@settings(deadline=None, max_examples=100)
+@given(seeds, st.integers(0, 200), st.sampled_from([0.0, 0.05, 0.5]))
+def test_arrays_survive_in_their_order(seed: int, length: int, escapes: float) -> None:
+    rng = np.random.default_rng(seed)
+    tables = random_tables(rng, int(rng.integers(1, 6)), longest=300)
+    table = rng.integers(0, tables.count, length)
+    symbols = random_symbols(rng, tables, table, escapes)
+    data = sequential.encode(symbols, table, tables)
+    intervals = []
+    for symbol, number in zip(symbols, table, strict=True):
+        first, size = int(tables.minimum[number]), int(tables.sizes[number])
+        edges = tables.cumulative[tables.offsets[number] :].tolist()
+        index = int(symbol) - first if 0 <= int(symbol) - first < size else size
+        intervals.append((edges[index], edges[index + 1] - edges[index]))
+        if index == size:
+            intervals += escape_intervals(int(symbol), first, size)
+    assert data == message(intervals)
+    assert np.array_equal(sequential.decode(data, table, tables), symbols)
+
+
+def test_grouped_symbols_without_escapes_are_the_coders_bytes() -> None:
+    rng = np.random.default_rng(1)
+    tables = gaussian_tables(np.geomspace(0.2, 20, 16))
+    table = rng.integers(0, 16, 20_000)
+    symbols = random_symbols(rng, tables, table, 0.0)
+    order = np.argsort(table, kind="stable")
+    grouped = sequential.encode(symbols[order], table[order], tables)
+    assert grouped == coder.encode(symbols, table, tables)
+
+
+def test_symbols_cost_their_cross_entropy_to_a_thousandth() -> None:
+    rng = np.random.default_rng(2)
+    scales = np.geomspace(0.11, 64, 64)
+    tables = gaussian_tables(scales)
+    table = rng.integers(0, 64, 1_000_000)
+    symbols = np.round(rng.normal(size=len(table)) * scales[table]).astype(np.int32)
+    data = sequential.encode(symbols, table, tables)
+    assert 8 * len(data) < 1.001 * estimate.bits(symbols, table, tables)
+    assert np.array_equal(sequential.decode(data, table, tables), symbols)
+
+
+def test_hints_enclose_every_target() -> None:
+    tables = random_tables(np.random.default_rng(3), 10, longest=500)
+    near = sequential.hints(tables)
+    for number in range(tables.count):
+        edges = tables.cumulative[tables.offsets[number] : tables.offsets[number + 1]]
+        targets = np.arange(256) << 16
+        expected = np.searchsorted(edges, targets, side="right") - 1
+        assert near[number, :256].tolist() == expected.tolist()
+        assert near[number, 256] == tables.sizes[number]
+
+
+@settings(deadline=None, max_examples=100)
+@given(seeds, st.binary(max_size=60), st.integers(0, 200))
+def test_random_bytes_decode_to_themselves_or_are_refused(
+    seed: int, data: bytes, length: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    tables = random_tables(rng, 3, longest=4)
+    table = rng.integers(0, 3, length)
+    try:
+        symbols = sequential.decode(data, table, tables)
+    except FormatError:
+        return
+    assert sequential.encode(symbols, table, tables) == data
+
+
+def test_what_no_encoder_writes_is_refused() -> None:
+    rng = np.random.default_rng(4)
+    tables = gaussian_tables([5.0])
+    table = np.zeros(1000, dtype=int)
+    symbols = np.round(rng.normal(size=1000) * 5).astype(np.int32)
+    data = sequential.encode(symbols, table, tables)
+    damaged = [data + b"\0", data + b"\1", data[: len(data) // 2], b"\xff" * 20, b""]
+    for bad in damaged:
+        with pytest.raises(FormatError):
+            sequential.decode(bad, table, tables)
+
+
+def test_an_escape_past_32_bits_is_refused() -> None:
+    tables = Tables.from_frequencies([1, TOTAL - 1], [1], [2**31 - 1])
+    data = message([(1, TOTAL - 1), (TOTAL - 1, 1)] + [(2**23, 2**23)] * 31)
+    with pytest.raises(FormatError):
+        sequential.decode(data, np.zeros(1, dtype=int), tables)
+
+
+def test_unusable_arguments_are_refused() -> None:
+    tables = gaussian_tables([1.0])
+    with pytest.raises(InputError):
+        sequential.encode(np.array([1, 2], dtype=np.int32), np.array([0]), tables)
+    with pytest.raises(InputError):
+        sequential.decode(b"", np.array([1]), tables)
+
+
+@njit
+def _adaptive_encode(bits, state, words):
+    ones = 1
+    for place in range(len(bits)):
+        frequency = TOTAL * ones // (place + 2)
+        if bits[place]:
+            sequential.encode_symbol(state, words, 0, frequency)
+            ones += 1
+        else:
+            sequential.encode_symbol(state, words, frequency, TOTAL - frequency)
+
+
+@njit
+def _adaptive_decode(words, state, bits):
+    ones = 1
+    for place in range(len(bits)):
+        frequency = TOTAL * ones // (place + 2)
+        if sequential.decode_target(state) < frequency:
+            sequential.decode_advance(state, words, 0, frequency)
+            bits[place] = 1
+            ones += 1
+        else:
+            sequential.decode_advance(state, words, frequency, TOTAL - frequency)
+            bits[place] = 0
+
+
+def test_a_model_that_learns_codes_inside_its_own_loop() -> None:
+    """The example of docs/entropy.md."""
+    bits = (np.random.default_rng(5).random(100_000) < 0.03).astype(np.uint8)
+    state = np.empty(sequential.STATE_SIZE, dtype=np.uint64)
+    words = np.empty(len(bits) + 2, dtype=np.uint32)
+    sequential.encoder_init(state)
+    _adaptive_encode(bits, state, words)
+    data = sequential.encoder_bytes(state, words)
+
+    share = bits.mean()
+    entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
+    assert len(data) * 8 < 1.005 * len(bits) * entropy
+
+    words = unpack_words(data)
+    decoded = np.empty_like(bits)
+    sequential.decoder_init(state, words)
+    _adaptive_decode(words, state, decoded)
+    sequential.check_decoded(state, data)
+    assert np.array_equal(decoded, bits)
