@@ -232,13 +232,13 @@ def _from_array(array: npt.NDArray[Any], limits: Limits) -> Image:
 
 def _from_floats(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """8-bit samples of floats from 0 to 1, rounded to nearest."""
-    if array.size and not (np.nanmin(array) >= 0 and np.nanmax(array) <= 1):
+    if not np.isfinite(array).all():
+        raise InputError("an array of floats with NaN or infinity in it; 0 to 1 is expected")
+    if array.size and (array.min() < 0 or array.max() > 1):
         raise InputError(
             f"an array of floats from {array.min():.4g} to {array.max():.4g}; 0 to 1 is expected "
             "(divide by 255, or convert to uint8)"
         )
-    if np.isnan(array).any():
-        raise InputError("an array of floats with NaN in it; 0 to 1 is expected")
     samples: npt.NDArray[np.uint8] = np.rint(array * 255.0).astype(np.uint8)
     return samples
 
