@@ -6,12 +6,14 @@ import importlib
 import io
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import PIL
+import PIL.ExifTags
 import PIL.Image
 import PIL.PngImagePlugin
 
@@ -38,6 +40,13 @@ _CONVERSIONS = {
     "HSV": "RGB",
     "CMYK": "RGB",
 }
+
+_XMP_TAG = 700
+
+_TIFF_TEXTS = tuple(
+    PIL.ExifTags.Base[name]
+    for name in ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright")
+)
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -125,7 +134,12 @@ def to_pixels(
     _guarded(image.load, name)
     if reduced:
         notes.append("16-bit colour was reduced to 8 bits")
-    metadata = _metadata(image, name)
+    metadata = _metadata(image)
+    if image.format == "TIFF":
+        try:
+            metadata = replace(metadata, exif=_guarded(lambda: _tiff_exif(image), name))
+        except InputError:
+            notes.append("its EXIF block is damaged and was left out")
     if image.mode == "CMYK":
         notes.append("CMYK was converted to RGB; its colour profile was left out")
         metadata = metadata.without(["icc"])
@@ -160,7 +174,7 @@ def _array(image: PIL.Image.Image, name: str) -> npt.NDArray[Any]:
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def _metadata(image: PIL.Image.Image, name: str) -> Metadata:
+def _metadata(image: PIL.Image.Image) -> Metadata:
     """What Pillow found beside the pixels; parts of an unexpected type are left out."""
     info = image.info
     exif = info.get("exif")
@@ -177,6 +191,22 @@ def _metadata(image: PIL.Image.Image, name: str) -> Metadata:
         xmp=xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else None,
         tags=tuple(tags),
     )
+
+
+def _tiff_exif(image: PIL.Image.Image) -> bytes | None:
+    """The EXIF tags of a TIFF file, which mixes them with those that describe its pixels.
+
+    The orientation is not among them: Pillow has applied it.
+    """
+    found = image.getexif()
+    exif = PIL.Image.Exif()
+    for tag in _TIFF_TEXTS:
+        if tag in found:
+            exif[tag] = found[tag]
+    for directory in (PIL.ExifTags.IFD.Exif, PIL.ExifTags.IFD.GPSInfo):
+        if contents := found.get_ifd(directory):
+            exif.get_ifd(directory).update(contents)
+    return exif.tobytes().removeprefix(_EXIF) if exif else None
 
 
 def from_pixels(pixels: npt.NDArray[Any]) -> PIL.Image.Image:
@@ -205,13 +235,13 @@ def to_file(pixels: npt.NDArray[Any], metadata: Metadata, path: Path) -> bytes:
         )
     image = from_pixels(pixels)
     out = io.BytesIO()
-    options = _OPTIONS.get(kind, {}) | _metadata_options(kind, metadata)
     try:
+        options = _OPTIONS.get(kind, {}) | _metadata_options(kind, metadata)
         image.save(out, format=kind, **options)
-    except (OSError, ValueError, KeyError, OverflowError) as error:
+    except (OSError, ValueError, KeyError, OverflowError, RuntimeError) as error:
         raise InputError(
             f"{path}: {kind} cannot hold this picture ({image.mode}, {image.width} x "
-            f"{image.height}): {error}; PNG can"
+            f"{image.height}): {error}; PNG can, or leave out its metadata"
         ) from None
     return out.getvalue()
 
@@ -223,21 +253,33 @@ def _metadata_options(kind: str, metadata: Metadata) -> dict[str, Any]:
         return options
     if metadata.icc is not None:
         options["icc_profile"] = metadata.icc
+    if kind == "TIFF":
+        return options | _tiff_options(metadata)
     if metadata.exif is not None:
         options["exif"] = _EXIF + metadata.exif
     if kind == "PNG":
         chunks = PIL.PngImagePlugin.PngInfo()
         for key, value in metadata.tags:
-            chunks.add_itxt(key[:79], value)
+            # PNG's keys are 1 to 79 bytes of Latin-1.
+            chunks.add_itxt(key.encode("latin-1", "replace")[:79] or b"Comment", value)
         if metadata.xmp is not None:
             chunks.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
         options["pnginfo"] = chunks
         return options
     if metadata.xmp is not None:
-        options["tiffinfo" if kind == "TIFF" else "xmp"] = (
-            {700: metadata.xmp} if kind == "TIFF" else metadata.xmp
-        )
+        options["xmp"] = metadata.xmp
     comment = dict(metadata.tags).get("comment")
     if kind == "JPEG" and comment is not None:
         options["comment"] = comment.encode()
     return options
+
+
+def _tiff_options(metadata: Metadata) -> dict[str, Any]:
+    """EXIF and XMP for a TIFF file; with EXIF it is not compressed, as libtiff writes no EXIF."""
+    exif = PIL.Image.Exif()
+    if metadata.exif is not None:
+        exif.load(_EXIF + metadata.exif)
+    if metadata.xmp is not None:
+        exif[_XMP_TAG] = metadata.xmp
+    compression = {"compression": "raw"} if metadata.exif is not None else {}
+    return {"exif": exif} | compression if exif else {}
