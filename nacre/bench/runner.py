@@ -154,6 +154,9 @@ def run(plan: Plan, on_record: Callable[[Record], None] | None = None) -> list[R
     Args:
         plan: what to measure.
         on_record: called with each record as it is made.
+
+    Returns:
+        The records by codec, as the plan has them, then by quality and file.
     """
     import torch
 
@@ -168,7 +171,8 @@ def run(plan: Plan, on_record: Callable[[Record], None] | None = None) -> list[R
                 on_record(record)
     finally:
         torch.set_num_threads(threads_before)
-    return records
+    order = [one.name for one in plan.candidates]
+    return sorted(records, key=lambda r: (order.index(r.codec), r.quality or 0, r.file))
 
 
 def _records(plan: Plan) -> Iterator[Record]:

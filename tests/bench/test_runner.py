@@ -76,10 +76,14 @@ def test_every_codec_on_every_file_at_every_quality(photos, tmp_path):
 
 
 def test_the_order_of_work_follows_from_the_seed(photos):
-    plans = [
-        Plan.of(photos, [find_peer("jpeg"), find_peer("png")], seed=seed) for seed in (0, 0, 1)
-    ]
-    orders = [[(r.codec, r.quality) for r in run(plan)] for plan in plans]
+    orders = []
+    for seed in (0, 0, 1):
+        seen: list[tuple[str, float | None]] = []
+        plan = Plan.of(photos / "a.png", [find_peer("jpeg"), find_peer("png")], seed=seed)
+        records = run(plan, lambda record, seen=seen: seen.append((record.codec, record.quality)))
+        orders.append(seen)
+        assert [r.codec for r in records] == 7 * ["jpeg"] + ["png"]
+        assert [r.quality for r in records] == [*find_peer("jpeg").qualities, None]
     assert orders[0] == orders[1]
     assert orders[0] != orders[2]
 
