@@ -238,7 +238,8 @@ def to_file(pixels: npt.NDArray[Any], metadata: Metadata, path: Path) -> bytes:
     try:
         options = _OPTIONS.get(kind, {}) | _metadata_options(kind, metadata)
         image.save(out, format=kind, **options)
-    except (OSError, ValueError, KeyError, OverflowError, RuntimeError) as error:
+    except Exception as error:
+        # Writers raise OSError, ValueError, SyntaxError, struct.error, ... for the same cause.
         raise InputError(
             f"{path}: {kind} cannot hold this picture ({image.mode}, {image.width} x "
             f"{image.height}): {error}; PNG can, or leave out its metadata"
