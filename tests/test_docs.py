@@ -1,0 +1,104 @@
+"""Every example in README.md, docs/ and docstrings runs.
+
+In README.md and docs/*.md all ``python`` blocks of a file run one after the other in one namespace,
+and of its ``bash`` blocks all lines that call nacre's own quick commands, in a folder that holds
+``photo.png``, ``photo.ncr`` and a folder ``photos``. A block below ``<!-- not run: reason -->`` is
+left out.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+import nacre
+from nacre import registry
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if path.exists()
+]
+MODULES = [path for path in sorted((ROOT / "nacre").rglob("*.py")) if ">>> " in path.read_text()]
+QUICK = ("encode", "decode", "info", "verify", "codecs")
+
+BLOCK = re.compile(
+    r"(?P<skip><!-- not run: [^>]+ -->\n+)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def blocks(page: Path, language: str) -> list[tuple[int, str]]:
+    """``(line number, code)`` of the blocks that run."""
+    text = page.read_text()
+    return [
+        (text[: match.start("code")].count("\n"), match["code"])
+        for match in BLOCK.finditer(text)
+        if match["language"] == language and not match["skip"]
+    ]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: list[Path]) -> Path:
+    """The folder in which examples run; skips where the default codec has no model yet."""
+    try:
+        registry.load_codec("walloc-rgb")
+    except nacre.NacreError as error:
+        pytest.skip(f"the default codec cannot be loaded: {error}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for path in photos[:2]:
+        with PIL.Image.open(path) as photo:
+            small = photo.convert("RGB").resize((160, 120))
+        small.save(tmp_path / "photos" / f"{path.stem}.png")
+    small.save("photo.png")
+    Path("photo.ncr").write_bytes(nacre.encode("photo.png", lossless=True))
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_examples(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    namespace: dict[str, object] = {"__name__": page.stem}
+    for line, code in blocks(page, "python"):
+        exec(compile("\n" * line + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands(page: Path, desk: Path) -> None:
+    script = f'nacre() {{ "{sys.executable}" -m nacre "$@"; }}\nset -e -o pipefail\n'
+    wanted = re.compile(rf"(.*\| )?nacre ({'|'.join(QUICK)})\b")
+    found = [
+        line for _, code in blocks(page, "bash") for line in code.splitlines() if wanted.match(line)
+    ]
+    if not found:
+        return
+    result = subprocess.run(
+        ["bash", "-c", script + "\n".join(found)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstring_examples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testmod(importlib.import_module(module))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_blocks_are_found_and_left_out() -> None:
+    assert blocks(ROOT / "docs" / "api.md", "python")
+    text = "<!-- not run: slow -->\n```python\n1 / 0\n```\n\n```python\nx = 1\n```\n"
+    assert [m["code"] for m in BLOCK.finditer(text) if not m["skip"]] == ["x = 1\n"]
