@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from goldens import GOLDEN, ROOT, File, decode_all, drawer, golden_script
 
+from nacre.limits import Limits
 from nacre.media.image import load_image
 from nacre.registry import load_codec
 from nacre.stream import Stream
@@ -62,3 +65,12 @@ def test_the_specification_takes_a_real_stream_apart() -> None:
     data = (GOLDEN / "common" / "first.ncr").read_bytes()
     text = (ROOT / "docs" / "format.md").read_text()
     assert golden_script().dissect(data) in text
+
+
+def test_the_table_of_limits_is_true() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    for field in dataclasses.fields(Limits):
+        default = getattr(Limits.DEFAULT, field.name).bit_length() - 1
+        strict = getattr(Limits.STRICT, field.name).bit_length() - 1
+        assert f"| `{field.name}` |" in text
+        assert f"| 2^{default} | 2^{strict} |\n" in text.partition(f"| `{field.name}` |")[2]

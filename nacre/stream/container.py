@@ -71,7 +71,6 @@ class Header:
         sections: where each section lies.
         header_bytes: length of the header, its CRC included.
         total_bytes: length of the whole file.
-        rows: every field as it was read, for printing.
     """
 
     version: int
@@ -82,7 +81,6 @@ class Header:
     sections: tuple[Entry, ...]
     header_bytes: int
     total_bytes: int
-    rows: tuple[Row, ...]
 
     def to_json(self) -> dict[str, object]:
         """The header as a JSON-able object; its keys are field names of docs/format.md."""
@@ -187,7 +185,7 @@ def read_header(data: Bytes, *, limits: Limits = Limits.DEFAULT) -> Header:
     """
     check_signature(data)
     reader = Reader(data, "header")
-    values, table, rows = read_fields(reader)
+    values, table = read_fields(reader)
     actual = zlib.crc32(memoryview(data)[: reader.position - _CRC_BYTES])
     if values[CHECKSUM.name] != actual:
         raise ChecksumMismatch(
@@ -216,9 +214,8 @@ def read_header(data: Bytes, *, limits: Limits = Limits.DEFAULT) -> Header:
         )
     model = values["model"].to_bytes(3, "little") if values["has_model"] else None
     return Header(
-        VERSION, values["codec"], model, shape, items, tuple(entries), reader.position, offset,
-        tuple(rows),
-    )  # fmt: skip
+        VERSION, values["codec"], model, shape, items, tuple(entries), reader.position, offset
+    )
 
 
 def read_section(data: Bytes, entry: Entry) -> bytes:
@@ -249,7 +246,8 @@ def describe(data: Bytes, *, limits: Limits = Limits.DEFAULT) -> tuple[Row, ...]
     ['2', '3 bytes']
     """
     header = read_header(data, limits=limits)
-    rows = list(header.rows)
+    rows: list[Row] = []
+    read_fields(Reader(data, "header"), rows)
     for entry in header.sections:
         name, end = section_name(entry.kind), entry.offset + entry.length
         written = bytes(memoryview(data)[end : end + _CRC_BYTES])

@@ -234,27 +234,34 @@ def write_header(values: Mapping[str, int], table: list[tuple[int, int]]) -> byt
     return out
 
 
-def read_header(reader: Reader) -> tuple[dict[str, int], list[tuple[int, int]], list[Row]]:
-    """Values, table of sections and printable rows; only what reading on depends on is checked."""
-    values: dict[str, int] = {}
-    rows: list[Row] = []
+def read_header(
+    reader: Reader, rows: list[Row] | None = None
+) -> tuple[dict[str, int], list[tuple[int, int]]]:
+    """Values and table of sections; only what reading on depends on is checked.
 
-    def read(declared: Field, name: str = "") -> int:
+    Args:
+        reader: at the first byte of a stream.
+        rows: gets one row for each field, for printing.
+    """
+    values: dict[str, int] = {}
+
+    def read(declared: Field, name: str) -> int:
         start = reader.position
         value = declared.read(reader)
-        rows.append(
-            Row(name or declared.name, declared.meaning, start, reader.position - start, value,
-                declared.text(value))
-        )  # fmt: skip
+        if rows is not None:
+            length = reader.position - start
+            rows.append(Row(name, declared.meaning, start, length, value, declared.text(value)))
         return value
 
     table: list[tuple[int, int]] = []
     for declared in HEADER:
         if not declared.present(values):
             continue
-        values[declared.name] = read(declared)
+        values[declared.name] = read(declared, declared.name)
         if declared.name == "layout":
-            rows.extend(_split_layout(values, rows[-1].offset))
+            _split_layout(values)
+            if rows is not None:
+                rows.extend(_layout_rows(values, rows[-1].offset))
         if declared.name == "payload_bytes":
             table.append((SectionKind.PAYLOAD << 1, values["payload_bytes"]))
         if declared.name == "sections":
@@ -263,11 +270,11 @@ def read_header(reader: Reader) -> tuple[dict[str, int], list[tuple[int, int]], 
                 (read(TABLE[0], f"section_code[{i}]"), read(TABLE[1], f"section_bytes[{i}]"))
                 for i in range(values["sections"])
             )
-    values[CHECKSUM.name] = read(CHECKSUM)
-    return values, table, rows
+    values[CHECKSUM.name] = read(CHECKSUM, CHECKSUM.name)
+    return values, table
 
 
-def _split_layout(values: dict[str, int], offset: int) -> Iterator[Row]:
+def _split_layout(values: dict[str, int]) -> None:
     """Add the parts of ``values["layout"]`` to ``values``, and the medium that follows from them.
 
     Raises:
@@ -282,8 +289,13 @@ def _split_layout(values: dict[str, int], offset: int) -> Iterator[Row]:
                 "the file is damaged or was written by a newer nacre"
             )
         values[bits.name] = value
-        yield Row(bits.name, bits.meaning, offset, 1, value, bits.values[value])
     values["medium"] = FORMATS[values["format"]].medium
+
+
+def _layout_rows(values: Mapping[str, int], offset: int) -> Iterator[Row]:
+    for bits in LAYOUT:
+        value = values[bits.name]
+        yield Row(bits.name, bits.meaning, offset, 1, value, bits.values[value])
 
 
 def join_layout(values: Mapping[str, int]) -> int:
