@@ -3,7 +3,9 @@
     from nacre.bench.candidates import candidate
     from nacre.bench.runner import Plan, run
 
-    plan = Plan.of(Path("photos"), [candidate("walloc-rgb:channels=12"), candidate("jpeg")])
+    photos = Path("photos")
+    codecs = [candidate("walloc-rgb:channels=12"), candidate("jpeg")]
+    plan = Plan.of(photos, sorted(photos.glob("*.png")), codecs)
     records = run(plan)
 
 Bytes are sizes of files on disk. Encoding is timed from pixels in memory to bytes in memory and
@@ -33,12 +35,6 @@ from nacre.media.image import load_image
 
 _T = TypeVar("_T")
 
-SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".webp", ".avif", ".jxl", ".jp2", ".tif", ".tiff", ".bmp", ".gif",
-    ".ppm", ".pgm", ".pnm", ".qoi",
-)  # fmt: skip
-"""What a folder's pictures are called."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -67,7 +63,8 @@ class Plan:
     @classmethod
     def of(
         cls,
-        source: Path,
+        folder: Path,
+        files: Sequence[Path],
         candidates: Sequence[Candidate],
         *,
         qualities: Mapping[str, tuple[float, ...]] | None = None,
@@ -76,31 +73,36 @@ class Plan:
         seed: int = 0,
         streams: Path | None = None,
     ) -> Plan:
-        """A plan for a folder (and those below it) or for one file.
+        """A plan, checked.
 
         Args:
-            source: folder or picture.
+            folder, files: pictures in and below a folder.
             candidates: see :func:`nacre.bench.candidates.candidate`.
             qualities: in place of the usual ones, by the codec's name; ``""`` stands for every
                 codec whose scale is 0 to 100.
             threads, repeats, seed, streams: as the attributes.
 
         Raises:
-            InputError: there is nothing to measure, or a quality is off its codec's scale.
+            InputError: there is nothing to measure, a file is not below the folder, or a quality is
+                off its codec's scale.
         """
         names = [one.name for one in candidates]
         if not names or len(set(names)) < len(names):
             raise InputError(f"codecs {', '.join(names) or 'none'}: one or more, each once")
+        if not files:
+            raise InputError(f"{folder}: no pictures to measure")
+        for path in files:
+            if not path.is_relative_to(folder):
+                raise InputError(f"{path} is not below the folder {folder}")
         if threads < 1 or repeats < 1:
             raise InputError(f"{threads} threads and {repeats} repeats: each must be at least 1")
         asked = dict(qualities or {})
         for name in asked:
             if name and name not in names:
                 raise InputError(f"qualities for {name!r}, which is not among {', '.join(names)}")
-        folder = source if source.is_dir() else source.parent
         return cls(
             folder,
-            pictures(source),
+            tuple(files),
             tuple(candidates),
             {one.name: _qualities(one, asked) for one in candidates},
             threads,
@@ -112,22 +114,6 @@ class Plan:
     def __len__(self) -> int:
         """Records that a run gives."""
         return len(self.files) * sum(len(grid) for grid in self.qualities.values())
-
-
-def pictures(source: Path) -> tuple[Path, ...]:
-    """The pictures in and below a folder, in order, or the one file.
-
-    Raises:
-        InputError: there is none.
-    """
-    if source.is_file():
-        return (source,)
-    if not source.is_dir():
-        raise InputError(f"{source}: no such file or folder")
-    found = sorted(p for p in source.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
-    if not found:
-        raise InputError(f"{source}: no pictures in this folder ({', '.join(SUFFIXES)})")
-    return tuple(found)
 
 
 def _qualities(one: Candidate, asked: Mapping[str, tuple[float, ...]]) -> tuple[float | None, ...]:

@@ -36,10 +36,18 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+def plan_for(folder: Path, *arguments, **named) -> Plan:
+    return Plan.of(folder, sorted(folder.rglob("*.png")), *arguments, **named)
+
+
+def plan_for_one(path: Path, *arguments, **named) -> Plan:
+    return Plan.of(path.parent, [path], *arguments, **named)
+
+
 def test_every_codec_on_every_file_at_every_quality(photos, tmp_path):
     codecs = [candidate(name) for name in ("jpeg", "webp-lossless", "stored")]
     streams = tmp_path / "streams"
-    plan = Plan.of(photos, codecs, qualities={"": (30, 80)}, repeats=2, seed=3, streams=streams)
+    plan = plan_for(photos, codecs, qualities={"": (30, 80)}, repeats=2, seed=3, streams=streams)
     records = run(plan)
     assert len(records) == len(plan) == 2 * (2 + 1 + 1)
     assert {record.error for record in records} == {None}
@@ -79,7 +87,7 @@ def test_the_order_of_work_follows_from_the_seed(photos):
     orders = []
     for seed in (0, 0, 1):
         seen: list[tuple[str, float | None]] = []
-        plan = Plan.of(photos / "a.png", [find_peer("jpeg"), find_peer("png")], seed=seed)
+        plan = plan_for_one(photos / "a.png", [find_peer("jpeg"), find_peer("png")], seed=seed)
         records = run(plan, lambda record, seen=seen: seen.append((record.codec, record.quality)))
         orders.append(seen)
         assert [r.codec for r in records] == 7 * ["jpeg"] + ["png"]
@@ -89,7 +97,7 @@ def test_the_order_of_work_follows_from_the_seed(photos):
 
 
 def test_records_are_a_json_list_with_a_key_per_metric(photos, tmp_path):
-    records = run(Plan.of(photos / "a.png", [find_peer("jpeg")], qualities={"jpeg": (50,)}))
+    records = run(plan_for_one(photos / "a.png", [find_peer("jpeg")], qualities={"jpeg": (50,)}))
     path = tmp_path / "records.json"
     write_records(records, path)
     (loaded,) = json.loads(path.read_text())
@@ -106,7 +114,7 @@ def test_records_are_a_json_list_with_a_key_per_metric(photos, tmp_path):
 def test_a_file_that_fails_is_recorded_and_the_rest_goes_on(photos):
     (photos / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nand no more")
     Image.fromarray(np.zeros((8, 8, 4), np.uint8)).save(photos / "clear.png")
-    records = run(Plan.of(photos, [find_peer("jpeg")], qualities={"jpeg": (50,)}))
+    records = run(plan_for(photos, [find_peer("jpeg")], qualities={"jpeg": (50,)}))
     errors = {record.file: record.error for record in records}
     assert errors["a.png"] is None
     assert errors["deep/b.png"] is None
@@ -124,7 +132,7 @@ def test_a_codec_that_fails_is_recorded(photos):
 
     failing = dataclasses.replace(find_peer("jpeg"), name="failing", encode=encode)
     lossy = dataclasses.replace(find_peer("jpeg"), name="lossy", lossless=True)
-    records = run(Plan.of(photos / "a.png", [failing, lossy, find_peer("png")]))
+    records = run(plan_for_one(photos / "a.png", [failing, lossy, find_peer("png")]))
     by_codec = {record.codec: record for record in records}
     assert by_codec["failing"].error == "MemoryError: too large"
     assert "is lossless, but" in by_codec["lossy"].error
@@ -151,7 +159,7 @@ def test_qualities_of_each_codec():
 
 def test_a_general_quality_leaves_other_scales_alone(photos):
     codecs = [find_peer(name) for name in ("jpeg", "jpeg2000", "png")]
-    plan = Plan.of(photos, codecs, qualities={"": (50,)})
+    plan = plan_for(photos, codecs, qualities={"": (50,)})
     assert plan.qualities == {
         "jpeg": (50,),
         "jpeg2000": find_peer("jpeg2000").qualities,
@@ -172,14 +180,14 @@ def test_a_general_quality_leaves_other_scales_alone(photos):
 )
 def test_plans_that_make_no_sense_are_refused(photos, codecs, qualities, says):
     with pytest.raises(InputError, match=says):
-        Plan.of(photos, [find_peer(name) for name in codecs], qualities=qualities)
+        plan_for(photos, [find_peer(name) for name in codecs], qualities=qualities)
 
 
 def test_nothing_to_measure(tmp_path):
-    with pytest.raises(InputError, match="no such"):
-        Plan.of(tmp_path / "absent", [find_peer("jpeg")])
     with pytest.raises(InputError, match="no pictures"):
-        Plan.of(tmp_path, [find_peer("jpeg")])
+        Plan.of(tmp_path, [], [find_peer("jpeg")])
+    with pytest.raises(InputError, match="not below"):
+        Plan.of(tmp_path, [tmp_path.parent / "a.png"], [find_peer("jpeg")])
 
 
 @pytest.mark.parametrize(
