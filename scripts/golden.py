@@ -15,7 +15,6 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -141,12 +140,12 @@ def record(golden: Golden, data: bytes) -> dict[str, Any]:
     for the picture, written beside the stream as PNG, within one level of 8 bits.
     """
     single = isinstance(golden.picture, Image)
-    pictures: Sequence[Image] = [golden.picture] if single else golden.picture  # type: ignore
+    pictures = (golden.picture,) if isinstance(golden.picture, Image) else golden.picture
     codec = load_codec(golden.codec)
     entry: dict[str, Any] = {"what": golden.what, "codec": golden.codec, "archive": not single}
     if not codec.lossless:
         stream = Stream.from_bytes(data)
-        entry["symbols_sha256"] = digest(codec.symbols(stream))  # type: ignore[attr-defined]
+        entry["symbols_sha256"] = digest(codec.symbols(stream))
         codec.decode(stream).save(GOLDEN / "common" / f"{golden.name}.png", force=True)
     entry["pictures"] = [
         {"shape": list(p.pixels.shape), "depth": p.depth, "sha256": digest(p.pixels)}

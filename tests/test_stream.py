@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tracemalloc
@@ -85,6 +84,7 @@ def image_stream(payload: bytes, **shape: int) -> Stream:
 
 
 @given(streams())
+@settings(deadline=None)
 def test_round_trip(stream: Stream) -> None:
     data = stream.to_bytes()
     assert Stream.from_bytes(data, limits=Limits.UNLIMITED) == stream
@@ -96,10 +96,10 @@ def test_round_trip(stream: Stream) -> None:
         stream.items,
     )
     assert header.total_bytes == len(data)
-    assert len(json.dumps(header.to_json())) > 100
 
 
 @given(streams())
+@settings(deadline=None)
 def test_description_covers_every_byte_and_every_declared_field(stream: Stream) -> None:
     data = stream.to_bytes()
     rows = describe(data, limits=Limits.UNLIMITED)
@@ -120,7 +120,7 @@ def test_description_covers_every_byte_and_every_declared_field(stream: Stream) 
 
 
 @given(streams(), st.data())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_a_flipped_bit_is_refused(stream: Stream, data: st.DataObject) -> None:
     damaged = bytearray(stream.to_bytes())
     bit = data.draw(st.integers(0, 8 * len(damaged) - 1))
@@ -214,6 +214,7 @@ def test_what_the_format_does_not_permit_is_not_written(stream: Stream) -> None:
 
 
 @given(st.integers(0, (1 << 64) - 1))
+@settings(deadline=None)
 def test_varints_round_trip_in_one_way_only(value: int) -> None:
     out = bytearray()
     write_varint(out, value)
@@ -238,6 +239,7 @@ def test_varints_obey_a_maximum() -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=50))
+@settings(deadline=None)
 def test_segments_round_trip(segments: list[bytes]) -> None:
     packed = pack_segments(segments)
     assert [bytes(segment) for segment in unpack_segments(packed)] == segments
@@ -254,6 +256,7 @@ def test_a_false_number_of_segments_costs_nothing() -> None:
 
 
 @given(st.binary(max_size=3000), st.integers(1, 9))
+@settings(deadline=None)
 def test_inflate_gives_exactly_what_was_deflated(content: bytes, level: int) -> None:
     data = deflate(content, level=level)
     assert inflate(data, len(content), where="test") == content
@@ -271,6 +274,7 @@ def test_inflate_gives_exactly_what_was_deflated(content: bytes, level: int) -> 
         st.tuples(st.integers(1, 500), st.integers(1, 500), st.binary(max_size=60)), max_size=20
     )
 )
+@settings(deadline=None)
 def test_archives_round_trip(items: list[tuple[int, int, bytes]]) -> None:
     streams_ = [image_stream(body, width=w, height=h) for w, h, body in items]
     data = build_archive(0, streams_).to_bytes()

@@ -82,23 +82,6 @@ class Header:
     header_bytes: int
     total_bytes: int
 
-    def to_json(self) -> dict[str, object]:
-        """The header as a JSON-able object; its keys are field names of docs/format.md."""
-        return {
-            "version": self.version,
-            "codec": self.codec,
-            "model": self.model.hex() if self.model is not None else None,
-            "medium": self.shape.medium.name.lower(),
-            "shape": {f.name: getattr(self.shape, f.name) for f in fields(self.shape)},
-            "items": self.items,
-            "sections": [
-                {"kind": section_name(e.kind), "offset": e.offset, "bytes": e.length}
-                for e in self.sections
-            ],
-            "header_bytes": self.header_bytes,
-            "total_bytes": self.total_bytes,
-        }
-
 
 @dataclass(frozen=True)
 class Stream:

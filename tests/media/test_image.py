@@ -3,62 +3,25 @@
 from __future__ import annotations
 
 import io
-import os
-import resource
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import PIL.ExifTags
 import PIL.Image
-import PIL.ImageOps
 import PIL.PngImagePlugin
 import pytest
+from pictures import file_bytes, noise
 
-from nacre.errors import FormatError, InputError, LimitExceeded
-from nacre.files import write_atomically
+from nacre.errors import InputError, LimitExceeded
 from nacre.limits import Limits
 from nacre.media.image import Image, load_image
-from nacre.media.metadata import MAX_CONTENT, Metadata
 from nacre.stream import ImageShape, Section, SectionKind, Stream
 
-
-def noise(height: int, width: int, channels: int, dtype: npt.DTypeLike = np.uint8) -> Any:
-    high = np.iinfo(np.dtype(dtype)).max
-    shape = (height, width, channels)
-    return np.random.default_rng(height * width).integers(0, high + 1, shape, dtype)
-
-
-def file_bytes(picture: PIL.Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, kind, **options)
-    return out.getvalue()
-
-
-def exif_bytes(orientation: int) -> bytes:
-    exif = PIL.Image.Exif()
-    exif[PIL.ExifTags.Base.Orientation] = orientation
-    exif[PIL.ExifTags.Base.Make] = "nacre"
-    exif.get_ifd(PIL.ExifTags.IFD.Exif)[PIL.ExifTags.Base.ISOSpeedRatings] = 100
-    return exif.tobytes()
-
-
 ROOT = Path(__file__).resolve().parents[2]
-ALL = Metadata(
-    icc=b"profile " * 40,
-    exif=exif_bytes(1).removeprefix(b"Exif\0\0"),
-    xmp=b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>',
-    tags=(("comment", "naïve"), ("Title", "pearl")),
-)
-
-
-# --- what goes in -----------------------------------------------------------------------------
 
 
 def test_every_kind_of_source(tmp_path: Path) -> None:
@@ -215,9 +178,6 @@ def test_cmyk_profiles_are_left_out() -> None:
     assert "CMYK" in image.notes[0]
 
 
-# --- what is refused --------------------------------------------------------------------------
-
-
 @pytest.fixture
 def png() -> bytes:
     return file_bytes(PIL.Image.fromarray(noise(64, 64, 3)))
@@ -255,26 +215,6 @@ def test_files_that_are_no_pictures(tmp_path: Path, png: bytes) -> None:
         load_image(None)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def nobody() -> Iterator[None]:
-    """Ordinary permissions even where tests run as root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def test_files_without_permission(tmp_path: Path, nobody: None) -> None:
-    with pytest.raises(InputError, match="no permission"):
-        load_image("/proc/1/mem")
-    with pytest.raises(InputError, match="cannot write"):
-        Image(noise(2, 2, 3)).save("/proc/x.png")
-
-
 def test_every_truncation_of_a_png_is_one_clear_error(png: bytes) -> None:
     for length in range(1, len(png) - 12, 97):
         with pytest.raises(InputError):
@@ -302,98 +242,6 @@ def test_text_bombs_are_refused() -> None:
     chunks.add_text("bomb", "x" * (1 << 22), zip=True)
     with pytest.raises(LimitExceeded, match="text"):
         load_image(file_bytes(PIL.Image.new("L", (2, 2)), pnginfo=chunks))
-
-
-# --- metadata ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tiff", "avif"])
-def test_metadata_survives_saving_and_loading(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"photo.{kind}"
-    Image(noise(16, 16, 3), ALL).save(path)
-    loaded = load_image(path).metadata
-    assert loaded.icc == ALL.icc
-    assert loaded.xmp == ALL.xmp
-    exif = PIL.Image.Exif()
-    exif.load(loaded.exif)
-    assert exif[PIL.ExifTags.Base.Make] == "nacre"
-    assert exif.get_ifd(PIL.ExifTags.IFD.Exif) == {PIL.ExifTags.Base.ISOSpeedRatings: 100}
-    if kind == "png":
-        assert loaded.tags == ALL.tags
-    if kind == "jpg":
-        assert loaded.tags == ALL.tags[:1]
-
-
-def test_metadata_survives_the_container() -> None:
-    assert Metadata.from_stream(stream_of(ALL)) == ALL
-    assert stream_of(Metadata()).sections == (Section(SectionKind.PAYLOAD, b""),)
-    empty = Metadata(icc=b"", xmp=b"", tags=(("", ""),))
-    assert Metadata.from_stream(stream_of(empty)) == empty
-
-
-def stream_of(metadata: Metadata) -> Stream:
-    sections = (*metadata.to_sections(), Section(SectionKind.PAYLOAD, b""))
-    return Stream.from_bytes(Stream(0, None, ImageShape(1, 1), sections).to_bytes())
-
-
-def test_metadata_obeys_limits() -> None:
-    big = Metadata(xmp=b"x" * 10_000)
-    with pytest.raises(LimitExceeded, match="XMP"):
-        Metadata.from_stream(stream_of(big), limits=Limits(bytes=9_999))
-    with pytest.raises(InputError, match="--strip icc"):
-        Metadata(icc=bytes(MAX_CONTENT + 1)).to_sections()
-
-
-def test_metadata_that_a_kind_of_file_cannot_hold(tmp_path: Path) -> None:
-    tags = (("螺", "螺"), ("", "nameless"), ("k" * 100, "long"))
-    Image(noise(2, 2, 3), Metadata(tags=tags)).save(tmp_path / "tags.png")
-    loaded = load_image(tmp_path / "tags.png").metadata.tags
-    assert loaded == (("?", "螺"), ("Comment", "nameless"), ("k" * 79, "long"))
-    with pytest.raises(InputError, match="JPEG cannot hold this picture"):
-        Image(noise(2, 2, 3), Metadata(exif=bytes(100_000))).save(tmp_path / "exif.jpg")
-    with pytest.raises(InputError, match="TIFF cannot hold this picture"):
-        Image(noise(2, 2, 3), Metadata(exif=b"no exif")).save(tmp_path / "exif.tiff")
-    assert [path.name for path in tmp_path.iterdir()] == ["tags.png"]
-
-
-def test_stripping() -> None:
-    image = Image(noise(4, 4, 3), ALL)
-    assert image.stripped(["all"]).metadata == Metadata()
-    assert image.stripped(["icc", "xmp"]).metadata == Metadata(exif=ALL.exif, tags=ALL.tags)
-    assert image.stripped([]).metadata == ALL
-    with pytest.raises(InputError, match="iptc"):
-        image.stripped(["iptc"])
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_carried_or_applied(orientation: int) -> None:
-    picture = PIL.Image.fromarray(noise(4, 6, 3))
-    data = file_bytes(picture, exif=exif_bytes(orientation))
-    kept = load_image(data)
-    assert kept.metadata.orientation == orientation
-    assert np.array_equal(kept.pixels, np.asarray(picture))
-    upright = load_image(data, strip=["exif"])
-    expected = PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(data)))
-    assert upright.metadata.exif is None
-    assert np.array_equal(upright.pixels, np.asarray(expected))
-
-
-@pytest.mark.parametrize(
-    "exif",
-    [b"", b"II", b"XX*\0\x08\0\0\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff",
-     bytes.fromhex("49492a0008000000010012010300010000000900")],
-)  # fmt: skip
-def test_damaged_exif_has_no_orientation(exif: bytes) -> None:
-    assert Metadata(exif=exif).orientation == 1
-
-
-def test_tags_that_are_not_text_are_refused() -> None:
-    sections = (Section(SectionKind.TAGS, b"\0\1\xff\0"), Section(SectionKind.PAYLOAD, b""))
-    with pytest.raises(FormatError, match="UTF-8"):
-        Metadata.from_stream(Stream(0, None, ImageShape(1, 1), sections))
-
-
-# --- what comes out ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -449,78 +297,6 @@ def test_existing_files_are_kept_unless_forced(tmp_path: Path) -> None:
     Image(noise(4, 4, 3)).save(path, force=True)
     assert load_image(path).width == 4
     assert [p.name for p in tmp_path.iterdir()] == ["photo.png"]
-
-
-@contextmanager
-def full_disk(limit: int) -> Iterator[None]:
-    """No file may grow beyond ``limit`` bytes (the system's EFBIG stands for ENOSPC)."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.parametrize("force", [False, True])
-def test_a_full_disk_loses_nothing_and_leaves_nothing(tmp_path: Path, force: bool) -> None:
-    old = tmp_path / "old.bin"
-    old.write_bytes(b"precious")
-    target = old if force else tmp_path / "new.bin"
-    with full_disk(1000), pytest.raises(InputError, match=r"cannot write .*too large"):
-        write_atomically(target, bytes(100_000), force=force)
-    assert [p.name for p in tmp_path.iterdir()] == ["old.bin"]
-    assert old.read_bytes() == b"precious"
-
-
-def test_writing_to_odd_places(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="folder"):
-        write_atomically(tmp_path, b"x")
-    with pytest.raises(InputError, match="No such file"):
-        write_atomically(tmp_path / "missing" / "x", b"x")
-    with pytest.raises(InputError, match="No space left"):
-        write_atomically("/dev/full", b"x")
-    write_atomically("/dev/null", b"x", force=True)
-    assert not Path("/dev/null").is_file()
-    real = tmp_path / "real.bin"
-    (tmp_path / "link.bin").symlink_to(real)
-    write_atomically(tmp_path / "link.bin", b"x")
-    assert real.read_bytes() == b"x"
-    assert real.stat().st_mode & 0o777 == 0o666 & ~current_umask()
-
-
-def current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def test_a_file_that_appears_meanwhile_is_not_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "x.bin"
-
-    def rival(_: object, other: object) -> None:
-        target.write_bytes(b"rival")
-        raise FileExistsError
-
-    monkeypatch.setattr(Path, "hardlink_to", rival)
-    with pytest.raises(InputError, match="exists"):
-        write_atomically(target, b"mine")
-    assert target.read_bytes() == b"rival"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.bin"]
-
-
-def test_file_systems_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object, other: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
-    write_atomically(tmp_path / "x.bin", b"mine")
-    with pytest.raises(InputError, match="exists"):
-        write_atomically(tmp_path / "x.bin", b"other")
-    assert (tmp_path / "x.bin").read_bytes() == b"mine"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.bin"]
 
 
 def test_pictures_are_read_without_torch() -> None:
