@@ -27,7 +27,7 @@ LOWEST, HIGHEST = 0.0, 100.0
 TOLERANCE = 0.02
 """A file within 2 % of the wanted rate is near enough to stop."""
 
-RESOLUTION = 0.01
+RESOLUTION = 0.1
 """Two qualities closer than this are not told apart."""
 
 

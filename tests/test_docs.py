@@ -2,8 +2,8 @@
 
 In README.md and docs/*.md all ``python`` blocks of a file run one after the other in one namespace,
 and of its ``bash`` blocks all lines that call nacre's own quick commands, in a folder that holds
-``photo.png``, ``photo.ncr`` and a folder ``photos``. A block below ``<!-- not run: reason -->`` is
-left out.
+``photo.png``, ``photo.ncr`` (whose bytes are ``data``) and a folder ``photos``. A block below
+``<!-- not run: reason -->`` is left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import doctest
 import importlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 
 import nacre
 from nacre import registry
+from nacre.cli import run
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -65,28 +67,31 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: list[Path]) ->
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_examples(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    namespace: dict[str, object] = {"__name__": page.stem}
+    namespace: dict[str, object] = {"data": Path("photo.ncr").read_bytes()}
     for line, code in blocks(page, "python"):
         exec(compile("\n" * line + code, str(page), "exec"), namespace)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands(page: Path, desk: Path) -> None:
-    script = f'nacre() {{ "{sys.executable}" -m nacre "$@"; }}\nset -e -o pipefail\n'
+def test_commands(page: Path, desk: Path, capfd: pytest.CaptureFixture[str]) -> None:
     wanted = re.compile(rf"(.*\| )?nacre ({'|'.join(QUICK)})\b")
-    found = [
-        line for _, code in blocks(page, "bash") for line in code.splitlines() if wanted.match(line)
-    ]
-    if not found:
-        return
-    result = subprocess.run(
-        ["bash", "-c", script + "\n".join(found)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
+    for line, code in blocks(page, "bash"):
+        for command in filter(wanted.match, code.splitlines()):
+            if "|" in command or ">" in command:
+                status = call_shell(command)
+            else:
+                status = run(shlex.split(command, comments=True)[1:])
+            assert status == 0, f"{page}:{line}: {command}: {capfd.readouterr().err}"
+
+
+def call_shell(command: str) -> int:
+    """The exit code of a line of shell in which ``nacre`` is this checkout's."""
+    function = f'nacre() {{ "{sys.executable}" -m nacre "$@"; }}\nset -e -o pipefail\n'
+    paths = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+    environment = os.environ | {"PYTHONPATH": paths}
+    return subprocess.run(
+        ["bash", "-c", function + command], env=environment, check=False
+    ).returncode
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

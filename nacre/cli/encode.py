@@ -29,6 +29,7 @@ from nacre.cli.common import (
 )
 from nacre.errors import FormatError, InputError
 from nacre.limits import Limits
+from nacre.stream import ImageShape
 
 PICTURES = (
     *(".apng", ".avif", ".bmp", ".gif", ".j2k", ".jp2", ".jpeg", ".jpg", ".jxl", ".pbm", ".pgm"),
@@ -217,7 +218,10 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
         seconds=seconds,
         psnr_db=psnr_db,
     )
-    return batch.Done(_line(record), record, size, len(data), notes=image.notes)
+    notes = image.notes
+    if isinstance(info.shape, ImageShape) and info.shape.depth < image.depth:
+        notes += (f"16-bit samples were reduced to {info.shape.depth} bits; --lossless keeps them",)
+    return batch.Done(_line(record), record, size, len(data), notes=notes)
 
 
 def _names(strip: str) -> list[str]:
