@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from nacre.entropy.grid import GROUPS
 from nacre.train.context import ContextModel, laplace_bits
 from nacre.train.loop import Loss, Plan
 from nacre.train.photos import PhotoSet
+from nacre.transforms.quantize import quantize
 from nacre.transforms.walloc import CENTRE, DIMENSIONS, PACKET, STRIDE, Analysis, Synthesis
 
 LAGRANGE = 6 / math.log(2)
@@ -34,9 +34,6 @@ LOG_STEPS = {12: (3.0, 7.0), 48: (2.0, 7.0), 192: (1.0, 7.0)}
 """log2 of the least and the largest step that is trained for each prefix."""
 DRAWS = (12, 48, 192, 192)
 """Prefixes, drawn with equal chances."""
-DEAD_ZONE = 0.17
-"""How much of half a step is taken from the neighbours of zero and given to zero."""
-
 
 def klt(photos: PhotoSet, most: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
     """Principal axes of packet vectors: ``[192, 192]``, rows by falling deviation, and deviations.
@@ -57,14 +54,6 @@ def klt(photos: PhotoSet, most: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
     values, axes = torch.linalg.eigh(covariance / vectors)
     axes = axes.flip(1) * torch.where(axes.flip(1).sum(dim=0) < 0, -1.0, 1.0)
     return axes.T.float().contiguous(), values.flip(0).clamp(min=1e-4).sqrt().float()
-
-
-def quantize(latents: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-    """Integers of ``latents [B, C, h, w]`` for ``step [B]``, as float; ties and dead zone as coded."""
-    scaled = latents / step[:, None, None, None]
-    offset = torch.full((latents.shape[1],), 0.5 - DEAD_ZONE, device=latents.device)
-    offset[: GROUPS[0][1]] = 0.5  # brightness and colour have no reason to be near zero
-    return scaled.sign() * (scaled.abs() + offset[:, None, None]).floor()
 
 
 class WallocModel(nn.Module):
@@ -94,7 +83,7 @@ class WallocModel(nn.Module):
         else:
             latents = self.analysis(pixels, channels)
         scaled = latents / step[:, None, None, None]
-        symbols = quantize(latents.detach(), step)
+        symbols = quantize(latents.detach(), step[:, None, None, None])
         mean, log_scale = self.context(symbols, log_step)
         coded = symbols if noise is None else scaled + noise
         bits = laplace_bits(coded, mean, log_scale).sum(dim=(1, 2, 3)) / pixels[0].numel()

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -130,10 +132,19 @@ class Synthesis(nn.Module):
         return self.linear(self.refine(latents, step))
 
 
-def synthesis_from_arrays(arrays: Mapping[str, torch.Tensor]) -> Synthesis:
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+def analysis_from_arrays(arrays: Arrays) -> Analysis:
+    """The encoder whose ``state_dict`` is ``arrays``, ready to use."""
+    return Analysis(torch.from_numpy(arrays["weight"])).eval().requires_grad_(False)
+
+
+def synthesis_from_arrays(arrays: Arrays) -> Synthesis:
     """The decoder whose ``state_dict`` is ``arrays``, its width and depth read from the shapes."""
-    width = arrays["enter.weight"].shape[0]
-    blocks = sum(name.endswith("first.weight") for name in arrays)
-    synthesis = Synthesis(arrays["weight"], arrays["deviation"], width, blocks)
-    synthesis.load_state_dict(dict(arrays))
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    width = len(tensors["enter.weight"])
+    blocks = sum(name.endswith("first.weight") for name in tensors)
+    synthesis = Synthesis(tensors["weight"], tensors["deviation"], width, blocks)
+    synthesis.load_state_dict(tensors)
     return synthesis.eval().requires_grad_(False)

@@ -1,0 +1,315 @@
+"""Codec 1, ``walloc-rgb``: photos, lossy, from thumbnails to visually lossless with one model.
+
+Method: WaLLoC (D. Jacobellis, N. Yadwadkar, "Learned Compression for Compressed Learning", DCC 2025):
+wavelet packets, a linear encoder, a learned decoder; to which nacre adds a rate term, one step for all
+rates, a context model in integers, and tiles.
+
+Good at: photos; fast encoding (two matrix products); latents at 1/8 resolution whose first 12 or 48
+channels are input for learning. Bad at: drawings, text, anything that must be exact (alpha is).
+
+Sections: PAYLOAD, ALPHA (exact, where the picture has one), ICC, EXIF, XMP and TAGS as carried.
+PAYLOAD: step code k (u8), channels (u8: which prefix), active channels (u8), then segments: for every
+pass of ``entropy/grid.py`` and every tile of 128 x 128 latents one message, pass by pass, so that
+the first part of a file is a coarser picture. docs/walloc.md is the specification.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nacre.codecs.base import Region
+from nacre.entropy.context import ContextCoder, under
+from nacre.entropy.deflate import decode_plane, encode_plane
+from nacre.entropy.grid import GROUPS, PASSES
+from nacre.errors import FormatError, InputError, ModelError
+from nacre.media.image import Image
+from nacre.media.metadata import Metadata
+from nacre.models import find_model, load_arrays
+from nacre.stream import ImageShape, Reader, Section, SectionKind, Stream
+from nacre.stream import pack_segments, unpack_segments
+from nacre.transforms.quantize import quantize, step_of
+from nacre.transforms.walloc import (
+    CHANNELS,
+    PACKET_REACH,
+    STRIDE,
+    analysis_from_arrays,
+    synthesis_from_arrays,
+)
+from nacre.transforms.wavelet import pad_to_multiple
+
+TILE = 128
+"""Latent positions on a side of a tile: 1024 pixels."""
+BAND = 128
+"""Rows of latents that are transformed at once; bounds memory, never changes a stream."""
+FINEST, COARSEST = 32, 224
+"""Step codes of quality 100 and 0: steps of 2 and 128 (of 255)."""
+
+Symbols = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class WallocRGBSettings:
+    """What a user may choose.
+
+    Attributes:
+        quality: 0 (a step of 128) to 100 (a step of 2); 10 more are 38 % of the step less, and
+            about 2.5 dB.
+        channels: latent channels to keep: 192 (all), 48 (reduction by 4) or 12 (by 16).
+
+    Raises:
+        InputError: a value outside its range.
+    """
+
+    quality: float = 50.0
+    channels: int = 192
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.quality <= 100:
+            raise InputError(f"quality {self.quality} is outside 0..100")
+        if self.channels not in CHANNELS:
+            raise InputError(f"channels {self.channels}; one of {', '.join(map(str, CHANNELS))}")
+
+    @property
+    def step_code(self) -> int:
+        """The step that is stored, in 1/32 of an octave."""
+        return COARSEST - round(self.quality / 100 * (COARSEST - FINEST))
+
+
+@dataclass(frozen=True)
+class _Payload:
+    """The parsed payload: everything but the entropy coding."""
+
+    step_code: int
+    channels: int
+    active: int
+    segments: list[memoryview]
+
+
+class WallocRGB:
+    """The codec; see :class:`nacre.codecs.base.LatentCodec` for what its methods promise.
+
+    Args:
+        device: where transforms and networks run; the entropy coder stays on the CPU.
+        model: path of a model file; None takes the one that ships.
+
+    Raises:
+        ModelError: the model file is missing or damaged.
+    """
+
+    name: ClassVar[str] = "walloc-rgb"
+    number: ClassVar[int] = 1
+    medium: ClassVar[str] = "image"
+    lossless: ClassVar[bool] = False
+    models: ClassVar[tuple[str, ...]] = ("walloc-rgb",)
+    settings: ClassVar[type] = WallocRGBSettings
+
+    def __init__(self, device: str = "cpu", model: str | Path | None = None) -> None:
+        card = find_model(model or self.models[0], codec=self.name)
+        self._id = bytes.fromhex(card.id)
+        self._device = torch.device(device)
+        arrays = load_arrays(card.path)
+        try:
+            self._analysis = analysis_from_arrays(under(arrays, "analysis.")).to(self._device)
+            self._synthesis = synthesis_from_arrays(under(arrays, "synthesis.")).to(self._device)
+            self._context = ContextCoder.from_arrays(under(arrays, "context."), device)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ModelError(f"{card.path}: not a model of {self.name} ({error})") from error
+
+    # ---- encode ----
+
+    def encode(self, item: Image, settings: WallocRGBSettings) -> Stream:
+        """A stream of ``item``; 16-bit samples are reduced to 8 bits first."""
+        pixels, alpha = _split(item)
+        shape = ImageShape(item.width, item.height, item.channels, 8)
+        symbols = self._analyze(pixels, settings)
+        sections = list(item.metadata.to_sections())
+        if alpha is not None:
+            sections.append(Section(SectionKind.ALPHA, encode_plane(alpha)))
+        payload = self._write_payload(symbols, settings)
+        return Stream(
+            self.number, self._id, shape, (*sections, Section(SectionKind.PAYLOAD, payload))
+        )
+
+    def _analyze(self, pixels: npt.NDArray[np.uint8], settings: WallocRGBSettings) -> Symbols:
+        """Symbols ``[channels, h, w]`` of pixels ``[H, W, 3]``, in bands of rows."""
+        height, width = (-(-n // STRIDE) for n in pixels.shape[:2])
+        symbols = np.empty((settings.channels, height, width), np.int16)
+        step = step_of(settings.step_code)
+        for top in range(0, height, BAND):
+            bottom = min(top + BAND, height)
+            # The packet reads as far to the sides as its inverse does.
+            first, last = max(top - PACKET_REACH, 0), min(bottom + PACKET_REACH, height)
+            rows = np.ascontiguousarray(pixels[first * STRIDE : last * STRIDE])
+            band = torch.from_numpy(rows).to(self._device).permute(2, 0, 1)[None].float()
+            with torch.inference_mode():
+                latents = self._analysis(pad_to_multiple(band, STRIDE, dims=2), settings.channels)
+                inner = quantize(latents[0, :, top - first : bottom - first], step)
+            symbols[:, top:bottom] = inner.to(torch.int16).cpu().numpy()
+        return symbols
+
+    def _write_payload(self, symbols: Symbols, settings: WallocRGBSettings) -> bytes:
+        used = np.flatnonzero(symbols.any(axis=(1, 2)))
+        active = int(used[-1]) + 1 if len(used) else 0
+        tiles = [
+            self._context.encode(np.ascontiguousarray(symbols[:, y, x]), settings.step_code, active)
+            for y, x in _tiles(*symbols.shape[1:])
+        ]
+        head = bytes([settings.step_code, CHANNELS.index(settings.channels), active])
+        return head + pack_segments([segment for row in zip(*tiles, strict=True) for segment in row])
+
+    # ---- decode ----
+
+    def decode(self, stream: Stream, *, region: Region | None = None) -> Image:
+        """The picture, or the part inside ``region``: only the tiles that it touches are decoded."""
+        shape, payload = self._open(stream)
+        x, y, width, height = region or (0, 0, shape.width, shape.height)
+        pixels = np.empty((height, width, shape.channels), np.uint8)
+        colours = self._synthesize(payload, shape, (x, y, width, height))
+        if shape.channels <= 2:
+            pixels[..., 0] = np.rint(colours.mean(axis=2))
+        else:
+            pixels[..., :3] = colours
+        if shape.channels in (2, 4):
+            plane = decode_plane(
+                stream.section(SectionKind.ALPHA), shape.height, shape.width, where="ALPHA"
+            )
+            pixels[..., -1] = plane[y : y + height, x : x + width]
+        return Image(pixels, Metadata.from_stream(stream))
+
+    def symbols(self, stream: Stream, *, channels: int | None = None) -> Symbols:
+        """The integers that were coded, ``[channels, ceil(H / 8), ceil(W / 8)]``."""
+        shape, payload = self._open(stream)
+        count = _prefix(payload, channels)
+        area = (0, 0, *_grid(shape))
+        return self._decode_symbols(payload, shape, area, count)
+
+    def latents(self, stream: Stream, *, channels: int | None = None) -> npt.NDArray[np.float32]:
+        """Symbols times the step: ``[channels, ceil(H / 8), ceil(W / 8)]``, in units of 8-bit samples."""
+        _, payload = self._open(stream)
+        symbols = self.symbols(stream, channels=channels)
+        return symbols.astype(np.float32) * np.float32(step_of(payload.step_code))
+
+    def _open(self, stream: Stream) -> tuple[ImageShape, _Payload]:
+        """Check the header against this codec and take the payload apart.
+
+        Raises:
+            FormatError: it is not what :meth:`encode` writes.
+            ModelError: it was made with another model.
+        """
+        shape = stream.shape
+        if not isinstance(shape, ImageShape) or shape.depth != 8:
+            raise FormatError(f"codec {self.name} holds pictures of 8 bits, not {shape}")
+        if stream.model != self._id:
+            found = stream.model.hex() if stream.model else "none"
+            raise ModelError(f"the stream was made with model {found}, this is {self._id.hex()}")
+        reader = Reader(stream.payload, "PAYLOAD")
+        step_code, prefix, active = (
+            reader.unsigned(1, name) for name in ("step code", "channels", "active channels")
+        )
+        if prefix >= len(CHANNELS) or active > CHANNELS[prefix]:
+            raise FormatError(f"PAYLOAD: prefix {prefix} with {active} active channels")
+        segments = unpack_segments(reader.rest(), where="PAYLOAD")
+        expected = len(_passes(CHANNELS[prefix])) * sum(1 for _ in _tiles(*_grid(shape)[::-1]))
+        if len(segments) != expected:
+            raise FormatError(f"PAYLOAD: {len(segments)} segments, {expected} are expected")
+        return shape, _Payload(step_code, CHANNELS[prefix], active, segments)
+
+    def _decode_symbols(
+        self, payload: _Payload, shape: ImageShape, area: Region, channels: int
+    ) -> Symbols:
+        """Symbols of the first ``channels`` in an area ``(x, y, w, h)`` of the latent grid."""
+        x, y, width, height = area
+        out = np.zeros((channels, height, width), np.int16)
+        grid_width, grid_height = _grid(shape)
+        tiles = list(_tiles(grid_height, grid_width))
+        passes = len(_passes(channels))
+        for index, (rows, columns) in enumerate(tiles):
+            top, bottom = max(rows.start, y), min(rows.stop, y + height)
+            left, right = max(columns.start, x), min(columns.stop, x + width)
+            if top >= bottom or left >= right:
+                continue
+            tile = self._context.decode(
+                payload.segments[index :: len(tiles)][:passes],
+                (channels, rows.stop - rows.start, columns.stop - columns.start),
+                payload.step_code,
+                payload.active,
+            )
+            out[:, top - y : bottom - y, left - x : right - x] = tile[
+                :, top - rows.start : bottom - rows.start, left - columns.start : right - columns.start
+            ]
+        return out
+
+    def _synthesize(
+        self, payload: _Payload, shape: ImageShape, region: Region
+    ) -> npt.NDArray[np.uint8]:
+        """RGB ``[height, width, 3]`` of a region, in bands of rows with a halo of latents."""
+        x, y, width, height = region
+        grid_width, grid_height = _grid(shape)
+        halo = self._synthesis.halo
+        left, right = max(x // STRIDE - halo, 0), min(-(-(x + width) // STRIDE) + halo, grid_width)
+        top, bottom = y // STRIDE, -(-(y + height) // STRIDE)
+        first, last = max(top - halo, 0), min(bottom + halo, grid_height)
+        symbols = self._decode_symbols(
+            payload, shape, (left, first, right - left, last - first), payload.channels
+        )
+        step = torch.full((1,), step_of(payload.step_code), device=self._device)
+        out = np.empty((height, width, 3), np.uint8)
+        for start in range(top, bottom, BAND):
+            stop = min(start + BAND, bottom)
+            low, high = max(start - halo, 0), min(stop + halo, grid_height)
+            band = torch.from_numpy(symbols[:, low - first : high - first]).to(self._device)
+            with torch.inference_mode():
+                colours = self._synthesis(band[None].float() * step, step)[0]
+                rounded = colours.round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0)
+            # Pixel rows of this band that lie inside the region, then the same in its own frame.
+            above, below = max(start * STRIDE, y), min(stop * STRIDE, y + height)
+            cut = rounded[above - low * STRIDE : below - low * STRIDE]
+            columns = slice(x - left * STRIDE, x - left * STRIDE + width)
+            out[above - y : below - y] = cut[:, columns].cpu().numpy()
+        return out
+
+
+def _split(image: Image) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+    """8-bit RGB ``[H, W, 3]`` and alpha ``[H, W]`` of a picture of any kind."""
+    pixels: npt.NDArray[Any] = image.pixels
+    if image.depth == 16:
+        pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    alpha = np.ascontiguousarray(pixels[..., -1]) if image.channels in (2, 4) else None
+    colours = pixels[..., :3] if image.channels >= 3 else np.repeat(pixels[..., :1], 3, axis=2)
+    return np.ascontiguousarray(colours), alpha
+
+
+def _grid(shape: ImageShape) -> tuple[int, int]:
+    """Columns and rows of the latent grid."""
+    return -(-shape.width // STRIDE), -(-shape.height // STRIDE)
+
+
+def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of every tile of a latent grid, row by row."""
+    for y in range(0, height, TILE):
+        for x in range(0, width, TILE):
+            yield slice(y, min(y + TILE, height)), slice(x, min(x + TILE, width))
+
+
+@functools.cache
+def _passes(channels: int) -> tuple[int, ...]:
+    """Indices of the passes that code a prefix."""
+    return tuple(i for i, p in enumerate(PASSES) if p.end <= channels)
+
+
+def _prefix(payload: _Payload, channels: int | None) -> int:
+    """The number of channels asked for, checked against the stream and the groups."""
+    if channels is None:
+        return payload.channels
+    ends = [end for _, end in GROUPS if end <= payload.channels]
+    if channels not in ends:
+        raise InputError(f"channels {channels}; this stream can give {', '.join(map(str, ends))}")
+    return channels

@@ -1,0 +1,211 @@
+"""From a trained model to a model file: integer networks, counted tables, safetensors and a card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.numpy import save
+from torch import nn
+
+from nacre.entropy.context import (
+    MAGNITUDE_UNIT,
+    MAGNITUDES,
+    QUARTERS,
+    SCALE_UNIT,
+    SCALES,
+    STEP_CENTRE,
+    VALUE_CAP,
+    ContextCoder,
+    PassNet,
+)
+from nacre.entropy.grid import PASSES
+from nacre.entropy.integer import FLOAT32_BITS, IntegerConv2d, IntegerNet
+from nacre.entropy.tables import Tables
+from nacre.files import write_atomically
+from nacre.models import ID_BYTES
+from nacre.train.context import SCALE_CEILING, SCALE_FLOOR, ContextModel, PassModel
+from nacre.transforms.quantize import STEPS_PER_OCTAVE
+
+OCTAVES_PER_SCALE = (SCALE_CEILING - SCALE_FLOOR) / (SCALES - 1)
+MAGNITUDE_LIMIT = 8 * MAGNITUDE_UNIT
+"""The greatest feature; the step's lies within it."""
+HIDDEN_LIMIT = 1023
+SCALE_LIMIT = (1 << 15) - 1
+"""Of either half of a scale, in units of 1 / SCALE_UNIT."""
+QUARTER_LIMIT = 4 * VALUE_CAP
+TABLE_REACH = 6.0
+"""A table spans so many deviations, then escapes; Laplace's tail beyond is 2^-12."""
+TABLE_LIMIT = 400
+PRIOR_STRENGTH = 200.0
+"""Counted symbols that a table's parametric form weighs as much as."""
+
+
+def integer_layer(
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    gain: npt.NDArray[np.float64],
+    inputs: tuple[int, int],
+    outputs: tuple[int, int],
+) -> IntegerConv2d:
+    """The integer layer nearest to a float convolution.
+
+    Args:
+        weight: ``[O, I, k, k]``.
+        bias: ``[O]`` in output units before ``gain``; None is zero.
+        gain: ``[O, I]``, output integers per input integer for a weight of 1.
+        inputs, outputs: ranges of the integers.
+
+    Every output channel gets the largest shift at which its weights fit into 16 bits and its partial
+    sums into float32's 24, so rounding the weights costs next to nothing.
+    """
+    exact = weight.detach().double().numpy() * gain[:, :, None, None]
+    largest = max(map(abs, inputs))
+    offset = np.zeros(len(exact)) if bias is None else bias.detach().double().numpy()
+    sums = np.abs(exact).sum(axis=(1, 2, 3)) * largest + np.abs(offset) + 1
+    # Half a unit of each weight may be added by rounding, and half a unit by the shift.
+    slack = 1 + exact[0].size * largest / 2
+    room = np.log2((2.0**FLOAT32_BITS - 1 - slack) / sums)
+    peak = np.abs(exact).max(axis=(1, 2, 3))
+    narrow = np.log2(32767 / np.maximum(peak, 1e-9))
+    shift = np.clip(np.floor(np.minimum(room, narrow)), 0, 20).astype(np.int32)
+    unit = np.exp2(shift.astype(np.float64))
+    return IntegerConv2d(
+        np.rint(exact * unit[:, None, None, None]).astype(np.int16),
+        np.rint(offset * unit).astype(np.int32),
+        np.ones(len(exact), np.int32),
+        shift,
+        inputs,
+        outputs,
+    )
+
+
+def _uniform(weight: torch.Tensor, gain: float) -> npt.NDArray[np.float64]:
+    return np.full(weight.shape[:2], gain)
+
+
+def _conv(module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
+    assert isinstance(module, nn.Conv2d)
+    return module.weight, module.bias
+
+
+def pass_net(model: PassModel, peaks: tuple[float, float]) -> PassNet:
+    """A pass in integers.
+
+    Args:
+        model: the trained twin.
+        peaks: the largest activation of its two hidden layers on training data.
+    """
+    magnitude = (-MAGNITUDE_LIMIT, MAGNITUDE_LIMIT)
+    hidden, scale = (0, HIDDEN_LIMIT), (-SCALE_LIMIT - 1, SCALE_LIMIT)
+    first, second = (HIDDEN_LIMIT / max(peak, 1e-3) for peak in peaks)
+    octave = SCALE_UNIT / OCTAVES_PER_SCALE  # output integers an octave
+    weight, bias = _conv(model.enter)
+    enter = integer_layer(
+        weight, bias * first, _uniform(weight, first / MAGNITUDE_UNIT), magnitude, hidden
+    )
+    weight, bias = _conv(model.middle)
+    middle = integer_layer(weight, bias * second, _uniform(weight, second / first), hidden, hidden)
+    weight, bias = _conv(model.leave)
+    # Half a scale is added so that flooring rounds to the nearest.
+    start = (bias - SCALE_FLOOR) * octave + SCALE_UNIT / 2
+    leave = integer_layer(weight, start, _uniform(weight, octave / second), hidden, scale)
+    weight, _ = _conv(model.shortcut)
+    shortcut = integer_layer(weight, None, _uniform(weight, octave / MAGNITUDE_UNIT), magnitude, scale)
+    mean = None
+    if model.has_mean:
+        weight, _ = _conv(model.mean)
+        values, quarters = (-VALUE_CAP, VALUE_CAP), (-QUARTER_LIMIT, QUARTER_LIMIT)
+        layer = integer_layer(weight, None, _uniform(weight, float(QUARTERS)), values, quarters)
+        mean = IntegerNet((layer,))
+    return PassNet(IntegerNet((enter, middle, leave)), IntegerNet((shortcut,)), mean)
+
+
+def laplace_tables() -> Tables:
+    """The 64 x 4 tables before anything was counted."""
+    probabilities, minimum = [], []
+    for scale in range(SCALES):
+        deviation = 2.0 ** (SCALE_FLOOR + scale * OCTAVES_PER_SCALE)
+        reach = min(math.ceil(TABLE_REACH * deviation) + 1, TABLE_LIMIT)
+        for quarter in range(QUARTERS):
+            mean = (quarter - QUARTERS // 2) / QUARTERS
+            edges = np.arange(-reach, reach + 2) - 0.5 - mean
+            rate = math.sqrt(2) / deviation
+            tail = 0.5 * np.exp(-rate * np.abs(edges))
+            below = np.where(edges < 0, tail, 1 - tail)
+            same = (edges[:-1] >= 0) == (edges[1:] >= 0)
+            mass = np.where(same, np.abs(np.diff(tail)), np.diff(below))
+            probabilities.append(mass)
+            minimum.append(-reach)
+    return Tables.from_probabilities(probabilities, minimum)
+
+
+def _magnitude_table() -> npt.NDArray[np.uint8]:
+    levels = np.rint(MAGNITUDE_UNIT * np.log2(1 + np.arange(MAGNITUDES)))
+    return np.minimum(levels, MAGNITUDE_LIMIT).astype(np.uint8)
+
+
+def hidden_peaks(
+    model: ContextModel, grids: Sequence[tuple[npt.NDArray[np.int16], int]]
+) -> list[tuple[float, float]]:
+    """The largest activations of every pass over ``grids`` (symbols and step code)."""
+    peaks = [[0.0, 0.0] for _ in model.passes]
+    hooks = []
+    for row, module in zip(peaks, model.passes, strict=True):
+        for place, layer in enumerate((module.enter, module.middle)):
+
+            def note(_: nn.Module, __: object, out: torch.Tensor, row: list[float] = row, place: int = place) -> None:
+                row[place] = max(row[place], float(out.amax()))
+
+            hooks.append(layer.register_forward_hook(note))
+    with torch.no_grad():
+        for symbols, code in grids:
+            log_step = torch.tensor([code / STEPS_PER_OCTAVE])
+            model(torch.from_numpy(symbols).float()[None], log_step)
+    for hook in hooks:
+        hook.remove()
+    return [(first, second) for first, second in peaks]
+
+
+def context_coder(
+    model: ContextModel, grids: Sequence[tuple[npt.NDArray[np.int16], int]]
+) -> ContextCoder:
+    """The integer twin of ``model``, its tables counted on ``grids`` (symbols and step code)."""
+    peaks = hidden_peaks(model, grids)
+    nets = tuple(pass_net(m, p) for m, p in zip(model.passes, peaks, strict=True))  # type: ignore[arg-type]
+    tables = laplace_tables()
+    plain = ContextCoder(nets, tables, _magnitude_table())
+    counts = np.zeros(len(tables.cumulative) - tables.count, np.int64)
+    for symbols, code in grids:
+        for values, numbers in plain.examine(symbols, code, len(symbols)):
+            counts += tables.count_symbols(values, numbers)
+    return ContextCoder(nets, tables.refined(counts, PRIOR_STRENGTH), plain.magnitudes)
+
+
+def write_model(
+    path: Path, arrays: Mapping[str, npt.NDArray[Any]], card: Mapping[str, object], *, force: bool
+) -> str:
+    """Write NAME.safetensors and its card NAME.json; returns the model's id.
+
+    Args:
+        path: ends in ``.safetensors``.
+        arrays: the model.
+        card: what is known of it; ``name`` and ``id`` are added.
+        force: replace existing files.
+    """
+    tensors = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    data = save(tensors, {"codec": str(card["codec"])})
+    identity = hashlib.sha256(data).digest()[:ID_BYTES].hex()
+    text = json.dumps({"name": path.stem, "id": identity, **card}, indent=2, ensure_ascii=False)
+    write_atomically(path, data, force=force)
+    write_atomically(path.with_suffix(".json"), (text + "\n").encode(), force=force)
+    return identity
+
+
