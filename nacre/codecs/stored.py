@@ -73,7 +73,9 @@ class Stored:
         """
         shape = stream.shape
         if stream.items is not None:
-            raise FormatError(f"an archive of {stream.items} items; decode them one by one")
+            raise FormatError(
+                f"an archive of {stream.items} items; take them out with nacre.stream.Archive"
+            )
         if not isinstance(shape, ImageShape) or shape.depth not in (8, 16):
             raise FormatError(f"codec stored holds pictures of 8 or 16 bits, not {shape}")
         x, y, width, height = region or (0, 0, shape.width, shape.height)
