@@ -149,8 +149,9 @@ def is_finished(task: Task, *, batch: bool, force: bool) -> bool:
         InputError: the output exists and is not to be replaced, or is the input itself.
     """
     target = Path(task.target)
-    if task.target == "-" or not target.exists():
-        return False
+    missing = task.source != "-" and not Path(task.source).exists()
+    if task.target == "-" or missing or not target.exists():
+        return False  # a missing source is reported by the work itself
     if task.source != "-" and target.samefile(task.source):
         raise InputError(f"{task.target} is the input itself; choose another name with -o")
     if force or not target.is_file():

@@ -17,6 +17,18 @@ from nacre.files import write_atomically
 
 FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
 
+# Top-level modules that come with an extra of the package, for the message when one is missing.
+EXTRAS = {
+    "compressai": "train",
+    "lightning_fabric": "train",
+    "tensorboard": "train",
+    "torchaudio": "train",
+    "torchvision": "train",
+    "matplotlib": "bench",
+    "pillow_jxl": "bench",
+    "pytorch_msssim": "bench",
+}
+
 OutputFlag = Annotated[
     str | None,
     typer.Option(
@@ -73,7 +85,14 @@ def exit_code(error: BaseException) -> int:
             error, NotNacre | UnsupportedVersion
         )
         return FAILED if damaged else UNUSABLE
-    return FAILED
+    return UNUSABLE if _extra(error) else FAILED
+
+
+def _extra(error: BaseException) -> str | None:
+    """The extra that would bring the module whose absence ``error`` is."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    return EXTRAS.get(error.name.partition(".")[0])
 
 
 def message(error: BaseException) -> str:
@@ -87,6 +106,8 @@ def message(error: BaseException) -> str:
         return "out of memory; try --limit strict, fewer --jobs, or a --region"
     if isinstance(error, NacreError):
         return " ".join(str(error).split())
+    if extra := _extra(error):
+        return f"{error}; it comes with: pip install 'nacre[{extra}]'"
     return (
         f"unexpected {type(error).__name__}: {' '.join(str(error).split())}; this is a bug in "
         "nacre, please report it with what NACRE_DEBUG=1 shows"
@@ -104,7 +125,8 @@ def failure(error: BaseException, source: str | None = None) -> int:
     if os.environ.get("NACRE_DEBUG", "0") not in ("", "0"):
         say("".join(traceback.format_exception(error)).rstrip())
     text = message(error)
-    say(f"nacre: {text}" if source is None or source in text else f"nacre: {source}: {text}")
+    named = source is None or text.startswith((f"{source}:", f"{source} "))
+    say(f"nacre: {text}" if named else f"nacre: {source}: {text}")
     return exit_code(error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import PIL.Image
 import pytest
 
 import nacre
-from nacre.cli import run
+from nacre.cli import COMMANDS, batch, run
 from nacre.stream import ImageShape, Section, SectionKind, Stream
 
 Pictures = dict[str, np.ndarray]
@@ -220,6 +221,8 @@ def test_a_folder_as_a_file(picture_file: Path, capsys: Capture, tmp_path: Path)
 def test_existing_outputs_are_kept(picture_file: Path, capsys: Capture) -> None:
     output = Path("old.ncr")
     output.write_bytes(b"precious")
+    assert run(["encode", "nothere.png", "--lossless", "-o", str(output)]) == 2
+    assert "nothere.png: no such file" in lines(capsys)[1][0]
     arguments = ["encode", str(picture_file), "--lossless", "-o", str(output)]
     assert run(arguments) == 2
     assert "old.ncr exists" in lines(capsys)[1][0]
@@ -293,12 +296,43 @@ def test_several_inputs_need_a_folder(folder: Path, picture_file: Path, capsys: 
     assert not Path("out").exists()
 
 
-def test_jobs_never_change_bytes(folder: Path, capsys: Capture) -> None:
-    assert run(["encode", str(folder), "--lossless", "-o", "one"]) == 0
-    assert run(["encode", str(folder), "--lossless", "-o", "two", "--jobs", "2"]) == 0
-    assert lines(capsys)[1][-1].startswith("3 encoded: ")
+def test_jobs_and_threads_never_change_bytes(folder: Path, capsys: Capture) -> None:
+    arguments = ["encode", str(folder), "--lossless", "-o"]
+    assert run([*arguments, "one", "--threads", "1"]) == 0
+    (folder / "0.png").write_bytes(b"")
+    assert run([*arguments, "two", "--jobs", "2", "--threads", "2"]) == 2
+    err = lines(capsys)[1]
+    assert err[-1].startswith("3 encoded, 1 failed: ")
+    assert "is empty" in err[-2]
+    assert len(list(Path("one").rglob("*.ncr"))) == 3
     for path in Path("one").rglob("*.ncr"):
         assert path.read_bytes() == (Path("two") / path.relative_to("one")).read_bytes()
+
+
+def test_a_worker_that_dies_is_reported(toy: Path, capsys: Capture) -> None:
+    import nacre_toy
+
+    tasks = [batch.Task("a"), batch.Task("b")]
+    assert batch.run(tasks, nacre_toy.die, True, batch.Manner("done", jobs=2)) == 1
+    err = lines(capsys)[1]
+    assert [line.partition(": out of memory")[0] for line in sorted(err[:2])] == [
+        "nacre: a",
+        "nacre: b",
+    ]
+    assert err[2] == "0 done, 2 failed"
+
+
+def test_a_missing_extra_is_named(
+    picture_file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nacre.codecs.stored import Stored
+
+    def lacking(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'compressai.zoo'", name="compressai.zoo")
+
+    monkeypatch.setattr(Stored, "encode", lacking)
+    assert run(["encode", str(picture_file), "--lossless"]) == 2
+    assert "pip install 'nacre[train]'" in lines(capsys)[1][0]
 
 
 def test_info_json_and_every_field(picture_file: Path, capsys: Capture) -> None:
@@ -382,9 +416,13 @@ def test_a_bug_is_owned_in_one_line(
 def test_help_and_version(capsys: Capture) -> None:
     assert run(["--version"]) == 0
     assert lines(capsys)[0] == [f"nacre {nacre.__version__}"]
-    for command in ("encode", "decode", "info", "verify", "codecs"):
+    for command, (module, _, summary) in COMMANDS.items():
+        if importlib.util.find_spec(module) is None:
+            continue
         assert run([command, "--help"]) == 0
-        assert "Usage: nacre " + command in "\n".join(lines(capsys)[0])
+        text = "\n".join(lines(capsys)[0])
+        assert "Usage: nacre " + command in text
+        assert summary.split()[0] in text
     assert run(["encdoe"]) == 2
     err = lines(capsys)[1]
     assert len(err) == 1

@@ -78,6 +78,29 @@ def test_nothing_binary_goes_to_a_terminal(picture_file: Path) -> None:
     assert b"refusing to write binary data to a terminal" in result.stderr
 
 
+def test_a_progress_bar_on_a_terminal_only(picture_file: Path) -> None:
+    for name in ("b.png", "c.png"):
+        picture_file.with_name(name).write_bytes(picture_file.read_bytes())
+    terminal, inner = os.openpty()
+    try:
+        result = subprocess.run(
+            [*NACRE, "encode", str(picture_file.parent), "--lossless"],
+            cwd=ROOT,
+            env=os.environ | {"NO_COLOR": "1", "TERM": "xterm-256color"},
+            stdout=subprocess.PIPE,
+            stderr=inner,
+            check=False,
+        )
+        shown = os.read(terminal, 1 << 16)
+    finally:
+        os.close(inner)
+        os.close(terminal)
+    assert (result.returncode, result.stdout) == (0, b"")
+    assert b"3/3" in shown
+    assert b"3 encoded: " in shown
+    assert b"\x1b[3" not in shown, "a colour, in spite of NO_COLOR"
+
+
 def fill_the_disk() -> None:
     """Let every write of this process fail once a file has 4,096 bytes, as on a full disk."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
