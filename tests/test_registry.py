@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -17,8 +16,6 @@ WriteModel = Callable[[str, float], Path]
 
 @pytest.mark.parametrize("entry", registry.CODECS.values(), ids=lambda entry: entry.name)
 def test_each_line_says_what_its_class_says(entry: registry.CodecEntry) -> None:
-    if importlib.util.find_spec(entry.target.partition(":")[0]) is None:
-        pytest.skip("not built yet")
     loaded = registry.codec_class(entry.name)
     assert (loaded.name, loaded.number, loaded.medium, loaded.lossless) == (
         entry.name,
