@@ -1,16 +1,16 @@
 """Codec 1, ``walloc-rgb``: photos, lossy, from thumbnails to visually lossless with one model.
 
-Method: WaLLoC (D. Jacobellis, N. Yadwadkar, "Learned Compression for Compressed Learning", DCC 2025):
-wavelet packets, a linear encoder, a learned decoder; to which nacre adds a rate term, one step for all
-rates, a context model in integers, and tiles.
+Method: WaLLoC (D. Jacobellis, N. Yadwadkar, "Learned Compression for Compressed Learning",
+DCC 2025): wavelet packets, a linear encoder, a learned decoder; to which nacre adds a rate term,
+one model for all steps, a context model in integers, and tiles.
 
 Good at: photos; fast encoding (two matrix products); latents at 1/8 resolution whose first 12 or 48
 channels are input for learning. Bad at: drawings, text, anything that must be exact (alpha is).
 
 Sections: PAYLOAD, ALPHA (exact, where the picture has one), ICC, EXIF, XMP and TAGS as carried.
-PAYLOAD: step code k (u8), channels (u8: which prefix), active channels (u8), then segments: for every
-pass of ``entropy/grid.py`` and every tile of 128 x 128 latents one message, pass by pass, so that
-the first part of a file is a coarser picture. docs/walloc.md is the specification.
+PAYLOAD: step code (u8), channels (u8: which prefix), active channels (u8), then segments: for
+every pass of ``entropy/grid.py`` and every tile of 128 x 128 latents one message, pass by pass, so
+that the first part of a file is a coarser picture. docs/walloc.md is the specification.
 """
 
 from __future__ import annotations
@@ -33,8 +33,15 @@ from nacre.errors import FormatError, InputError, ModelError
 from nacre.media.image import Image
 from nacre.media.metadata import Metadata
 from nacre.models import find_model, load_arrays
-from nacre.stream import ImageShape, Reader, Section, SectionKind, Stream
-from nacre.stream import pack_segments, unpack_segments
+from nacre.stream import (
+    ImageShape,
+    Reader,
+    Section,
+    SectionKind,
+    Stream,
+    pack_segments,
+    unpack_segments,
+)
 from nacre.transforms.quantize import quantize, step_of
 from nacre.transforms.walloc import (
     CHANNELS,
@@ -163,12 +170,14 @@ class WallocRGB:
             for y, x in _tiles(*symbols.shape[1:])
         ]
         head = bytes([settings.step_code, CHANNELS.index(settings.channels), active])
-        return head + pack_segments([segment for row in zip(*tiles, strict=True) for segment in row])
+        return head + pack_segments(
+            [segment for row in zip(*tiles, strict=True) for segment in row]
+        )
 
     # ---- decode ----
 
     def decode(self, stream: Stream, *, region: Region | None = None) -> Image:
-        """The picture, or the part inside ``region``: only the tiles that it touches are decoded."""
+        """The picture, or the part inside ``region``; only tiles that it touches are decoded."""
         shape, payload = self._open(stream)
         x, y, width, height = region or (0, 0, shape.width, shape.height)
         pixels = np.empty((height, width, shape.channels), np.uint8)
@@ -192,7 +201,7 @@ class WallocRGB:
         return self._decode_symbols(payload, shape, area, count)
 
     def latents(self, stream: Stream, *, channels: int | None = None) -> npt.NDArray[np.float32]:
-        """Symbols times the step: ``[channels, ceil(H / 8), ceil(W / 8)]``, in units of 8-bit samples."""
+        """Symbols times the step, ``[channels, ceil(H / 8), ceil(W / 8)]``, of 8-bit samples."""
         _, payload = self._open(stream)
         symbols = self.symbols(stream, channels=channels)
         return symbols.astype(np.float32) * np.float32(step_of(payload.step_code))
@@ -243,7 +252,9 @@ class WallocRGB:
                 payload.active,
             )
             out[:, top - y : bottom - y, left - x : right - x] = tile[
-                :, top - rows.start : bottom - rows.start, left - columns.start : right - columns.start
+                :,
+                top - rows.start : bottom - rows.start,
+                left - columns.start : right - columns.start,
             ]
         return out
 

@@ -10,7 +10,7 @@ integer-valued: the same bytes on every device, in any batch, with any number of
                              └─────────────────conv────────────────────────(+)──▶ scale number
     values of known symbols ───────────────────conv──▶ mean in quarters
 
-``nacre/train/context.py`` is the trainable twin, ``nacre/train/export.py`` makes these arrays of it.
+``nacre/train/context.py`` is the trainable twin; ``nacre/train/export.py`` makes the arrays.
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ class PassNet:
     shortcut: IntegerNet
     mean: IntegerNet | None
 
-    def choose(self, features: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Table numbers and integer means ``[B, own, h, w]`` of every position (float32 integers)."""
+    def choose(
+        self, features: torch.Tensor, values: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Table numbers and integer means ``[B, own, h, w]`` of every position, as floats."""
         total = self.deep(features) + self.shortcut(features)
         scale = torch.floor(total / SCALE_UNIT).clamp_(0, SCALES - 1)
         if self.mean is None:
@@ -129,7 +131,7 @@ class ContextCoder:
     def examine(
         self, symbols: Symbols, step_code: int, active: int
     ) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]]:
-        """What :meth:`encode` codes: of each pass the values and their table numbers, ``[N]`` each."""
+        """What :meth:`encode` codes: values and table numbers of each pass, ``[N]`` each."""
         known = torch.from_numpy(symbols).to(self.device).float()[None]
         for p, net in zip(PASSES, self.nets, strict=True):
             if p.end > symbols.shape[0]:
@@ -232,7 +234,7 @@ class ContextCoder:
         if magnitudes is None or magnitudes.dtype != np.uint8 or magnitudes.shape != (MAGNITUDES,):
             raise ModelError(f"magnitudes must be uint8 [{MAGNITUDES}]")
         nets = [PassNet.from_arrays(under(arrays, f"{i}.")) for i in range(len(PASSES))]
-        return cls(tuple(nets), tables, magnitudes, device)
+        return cls(tuple(nets), tables, magnitudes.astype(np.uint8), device)
 
 
 def under(

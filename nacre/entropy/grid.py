@@ -1,8 +1,8 @@
 """In which order a grid of latents is coded: channel groups, and passes over positions inside each.
 
 Every symbol of a pass is coded under a table that a network chose by looking at all passes before
-it. Channel groups are prefixes of the latents, so a reader that wants the first channels alone stops
-early. Inside a group the positions split like an interlaced picture (Adam7's idea for the few
+it. Channel groups are prefixes of the latents, so a reader that wants the first channels alone
+stops early. Inside a group the positions split like an interlaced picture (Adam7's idea for the few
 channels that hold most of the correlation, a checkerboard for the next), so that most symbols see
 neighbours on all sides and a pass is still one array operation.
 """
@@ -43,9 +43,12 @@ class Pass:
         return _masks(self.group, height, width)[self.index]
 
     def known(self, height: int, width: int) -> npt.NDArray[np.bool_]:
-        """Which positions of its group the passes before it have coded, bool ``[height, width]``."""
+        """Positions of its group that the passes before it have coded, bool ``[height, width]``."""
         masks = _masks(self.group, height, width)
-        return np.logical_or.reduce([np.zeros_like(masks[0]), *masks[: self.index]])
+        known = np.zeros_like(masks[0])
+        for mask in masks[: self.index]:
+            known |= mask
+        return known
 
 
 def _masks(group: int, height: int, width: int) -> list[npt.NDArray[np.bool_]]:

@@ -100,9 +100,7 @@ class ContextModel(nn.Module):
         widths: hidden channels of each group's networks.
     """
 
-    def __init__(
-        self, deviation: torch.Tensor, widths: tuple[int, ...] = (24, 48, 64, 64)
-    ) -> None:
+    def __init__(self, deviation: torch.Tensor, widths: tuple[int, ...] = (24, 48, 64, 64)) -> None:
         super().__init__()
         prior = deviation.log2() - STEP_CENTRE
         self.passes = nn.ModuleList(
@@ -112,7 +110,7 @@ class ContextModel(nn.Module):
     def forward(
         self, symbols: torch.Tensor, log_step: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Means and log2 scales ``[B, C, h, w]`` of symbols ``[B, C, h, w]``, all passes at once."""
+        """Means and log2 scales of symbols, ``[B, C, h, w]`` each, all passes at once."""
         channels, height, width = symbols.shape[1:]
         means, scales = [], []
         for group, (_, end) in enumerate(GROUPS):
@@ -142,9 +140,9 @@ def laplace_bits(
     rate = math.sqrt(2) / torch.exp2(log_scale.clamp(SCALE_FLOOR, SCALE_CEILING))
     away = (symbols - mean).abs()
     # Inside half a unit of the mean both tails count, beyond it one interval of one tail.
-    near = 1 - 0.5 * (torch.exp(-rate * (0.5 - away).clamp(min=0)) + torch.exp(-rate * (0.5 + away)))
-    far = 0.5 * (
-        torch.exp(-rate * (away - 0.5).clamp(min=0)) - torch.exp(-rate * (away + 0.5))
+    near = 1 - 0.5 * (
+        torch.exp(-rate * (0.5 - away).clamp(min=0)) + torch.exp(-rate * (0.5 + away))
     )
+    far = 0.5 * (torch.exp(-rate * (away - 0.5).clamp(min=0)) - torch.exp(-rate * (away + 0.5)))
     mass = torch.where(away < 0.5, near, far)
     return -torch.log2(mass.clamp(min=2.0**-20))

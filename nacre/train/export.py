@@ -1,11 +1,11 @@
-"""From a trained model to a model file: integer networks, counted tables, safetensors and a card."""
+"""From a trained model to a model file: integer networks, counted tables, and a card."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,10 @@ from nacre.entropy.context import (
     QUARTERS,
     SCALE_UNIT,
     SCALES,
-    STEP_CENTRE,
     VALUE_CAP,
     ContextCoder,
     PassNet,
 )
-from nacre.entropy.grid import PASSES
 from nacre.entropy.integer import FLOAT32_BITS, IntegerConv2d, IntegerNet
 from nacre.entropy.tables import Tables
 from nacre.files import write_atomically
@@ -50,7 +48,7 @@ PRIOR_STRENGTH = 200.0
 
 def integer_layer(
     weight: torch.Tensor,
-    bias: torch.Tensor | None,
+    bias: torch.Tensor,
     gain: npt.NDArray[np.float64],
     inputs: tuple[int, int],
     outputs: tuple[int, int],
@@ -59,16 +57,16 @@ def integer_layer(
 
     Args:
         weight: ``[O, I, k, k]``.
-        bias: ``[O]`` in output units before ``gain``; None is zero.
+        bias: ``[O]``, in output integers.
         gain: ``[O, I]``, output integers per input integer for a weight of 1.
         inputs, outputs: ranges of the integers.
 
-    Every output channel gets the largest shift at which its weights fit into 16 bits and its partial
-    sums into float32's 24, so rounding the weights costs next to nothing.
+    Every output channel gets the largest shift at which its weights fit into 16 bits and its
+    partial sums into float32's 24, so rounding the weights costs next to nothing.
     """
     exact = weight.detach().double().numpy() * gain[:, :, None, None]
     largest = max(map(abs, inputs))
-    offset = np.zeros(len(exact)) if bias is None else bias.detach().double().numpy()
+    offset = bias.detach().double().numpy()
     sums = np.abs(exact).sum(axis=(1, 2, 3)) * largest + np.abs(offset) + 1
     # Half a unit of each weight may be added by rounding, and half a unit by the shift.
     slack = 1 + exact[0].size * largest / 2
@@ -91,9 +89,10 @@ def _uniform(weight: torch.Tensor, gain: float) -> npt.NDArray[np.float64]:
     return np.full(weight.shape[:2], gain)
 
 
-def _conv(module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
-    assert isinstance(module, nn.Conv2d)
-    return module.weight, module.bias
+def _parts(module: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of a convolution, the bias zero where it has none."""
+    weight, bias = (module.get_parameter("weight"), getattr(module, "bias", None))
+    return weight, torch.zeros(len(weight)) if bias is None else bias
 
 
 def pass_net(model: PassModel, peaks: tuple[float, float]) -> PassNet:
@@ -107,23 +106,25 @@ def pass_net(model: PassModel, peaks: tuple[float, float]) -> PassNet:
     hidden, scale = (0, HIDDEN_LIMIT), (-SCALE_LIMIT - 1, SCALE_LIMIT)
     first, second = (HIDDEN_LIMIT / max(peak, 1e-3) for peak in peaks)
     octave = SCALE_UNIT / OCTAVES_PER_SCALE  # output integers an octave
-    weight, bias = _conv(model.enter)
+    weight, bias = _parts(model.enter)
     enter = integer_layer(
         weight, bias * first, _uniform(weight, first / MAGNITUDE_UNIT), magnitude, hidden
     )
-    weight, bias = _conv(model.middle)
+    weight, bias = _parts(model.middle)
     middle = integer_layer(weight, bias * second, _uniform(weight, second / first), hidden, hidden)
-    weight, bias = _conv(model.leave)
+    weight, bias = _parts(model.leave)
     # Half a scale is added so that flooring rounds to the nearest.
     start = (bias - SCALE_FLOOR) * octave + SCALE_UNIT / 2
     leave = integer_layer(weight, start, _uniform(weight, octave / second), hidden, scale)
-    weight, _ = _conv(model.shortcut)
-    shortcut = integer_layer(weight, None, _uniform(weight, octave / MAGNITUDE_UNIT), magnitude, scale)
+    weight, bias = _parts(model.shortcut)
+    shortcut = integer_layer(
+        weight, bias, _uniform(weight, octave / MAGNITUDE_UNIT), magnitude, scale
+    )
     mean = None
     if model.has_mean:
-        weight, _ = _conv(model.mean)
+        weight, bias = _parts(model.mean)
         values, quarters = (-VALUE_CAP, VALUE_CAP), (-QUARTER_LIMIT, QUARTER_LIMIT)
-        layer = integer_layer(weight, None, _uniform(weight, float(QUARTERS)), values, quarters)
+        layer = integer_layer(weight, bias, _uniform(weight, float(QUARTERS)), values, quarters)
         mean = IntegerNet((layer,))
     return PassNet(IntegerNet((enter, middle, leave)), IntegerNet((shortcut,)), mean)
 
@@ -149,29 +150,31 @@ def laplace_tables() -> Tables:
 
 def _magnitude_table() -> npt.NDArray[np.uint8]:
     levels = np.rint(MAGNITUDE_UNIT * np.log2(1 + np.arange(MAGNITUDES)))
-    return np.minimum(levels, MAGNITUDE_LIMIT).astype(np.uint8)
+    table: npt.NDArray[np.uint8] = np.minimum(levels, MAGNITUDE_LIMIT).astype(np.uint8)
+    return table
 
 
 def hidden_peaks(
     model: ContextModel, grids: Sequence[tuple[npt.NDArray[np.int16], int]]
 ) -> list[tuple[float, float]]:
     """The largest activations of every pass over ``grids`` (symbols and step code)."""
-    peaks = [[0.0, 0.0] for _ in model.passes]
+    rows: list[list[float]] = []
     hooks = []
-    for row, module in zip(peaks, model.passes, strict=True):
-        for place, layer in enumerate((module.enter, module.middle)):
-
-            def note(_: nn.Module, __: object, out: torch.Tensor, row: list[float] = row, place: int = place) -> None:
-                row[place] = max(row[place], float(out.amax()))
-
-            hooks.append(layer.register_forward_hook(note))
+    for module in model.passes:
+        for layer in (module.get_submodule("enter"), module.get_submodule("middle")):
+            rows.append([])
+            hooks.append(layer.register_forward_hook(_note_peak(rows[-1])))
     with torch.no_grad():
         for symbols, code in grids:
             log_step = torch.tensor([code / STEPS_PER_OCTAVE])
             model(torch.from_numpy(symbols).float()[None], log_step)
     for hook in hooks:
         hook.remove()
-    return [(first, second) for first, second in peaks]
+    return [(max(a), max(b)) for a, b in zip(rows[::2], rows[1::2], strict=True)]
+
+
+def _note_peak(row: list[float]) -> Callable[[nn.Module, object, torch.Tensor], None]:
+    return lambda _module, _inputs, out: row.append(float(out.max()))
 
 
 def context_coder(
@@ -207,5 +210,3 @@ def write_model(
     write_atomically(path, data, force=force)
     write_atomically(path.with_suffix(".json"), (text + "\n").encode(), force=force)
     return identity
-
-

@@ -1,9 +1,9 @@
 """One training loop for every codec: a recipe says what, the loop says when.
 
-Lightning Fabric brings devices, bfloat16 and several processes. Everything random in a step is drawn
-from ``(seed, step, rank)``, so a run that was stopped and resumed goes through the very same numbers
-as one that was not: a checkpoint is the weights, their average, the optimiser's moments and the
-number of the next step, all in one safetensors file.
+Lightning Fabric brings devices, bfloat16 and several processes. Everything random in a step is
+drawn from ``(seed, step, rank)``, so a run that was stopped and resumed goes through the very same
+numbers as one that was not: a checkpoint is the weights, their average, the optimiser's moments and
+the number of the next step, all in one safetensors file.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class Loss:
 class Recipe(Protocol):
     """What a codec tells the loop."""
 
-    model: torch.nn.Module
+    @property
+    def model(self) -> torch.nn.Module:
+        """What is trained, in place."""
 
     def batch(self, step: int, rank: int) -> torch.Tensor:
         """The input of one step, on the CPU; depends on nothing but its arguments and the plan."""
@@ -166,11 +168,9 @@ def train(
             pace = (now - began) / (done - first)
             for name, value in zip(("loss", "rate", "distortion"), means, strict=True):
                 events.add_scalar(name, value, done)
+            left = pace * (plan.steps - done)
             report(
-                Progress(
-                    done, plan.steps, *means,
-                    seconds_left=pace * (plan.steps - done), items_per_second=plan.batch / pace,
-                )
+                Progress(done, plan.steps, means[0], means[1], means[2], left, plan.batch / pace)
             )
             sums.zero_()
             count = 0
@@ -184,9 +184,7 @@ def train(
     return Outcome(plan.steps, spent + time.monotonic() - began, str(fabric.device), last)
 
 
-def _average(
-    mean: dict[str, torch.Tensor], model: torch.nn.Module, retention: float
-) -> None:
+def _average(mean: dict[str, torch.Tensor], model: torch.nn.Module, retention: float) -> None:
     """Move the average a little towards the weights."""
     with torch.no_grad():
         for name, value in model.state_dict().items():

@@ -1,8 +1,8 @@
 """Crops from a folder of photos, without decoding a photo twice.
 
-Every photo is decoded once into one flat file of bytes next to a small index (both in a cache folder
-named by what it was made of). Training then reads crops through a memory map: no decoder runs while
-the network waits, several processes share one copy in the page cache, and a set larger than memory
+Every photo is decoded once into one flat file of bytes next to a small index (both in a cache
+folder, named by what they were made of). Training then reads crops through a memory map: no decoder
+runs while the network waits, several processes share one copy in the page cache, and a set larger than memory
 still works.
 """
 
@@ -39,7 +39,9 @@ def find_photos(sources: Sequence[Path]) -> list[Path]:
         else:
             raise InputError(f"{source}: no such file or folder")
     if not found:
-        raise InputError(f"no photos ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, sources))}")
+        raise InputError(
+            f"no photos ({', '.join(sorted(SUFFIXES))}) in {', '.join(map(str, sources))}"
+        )
     return sorted(set(found))
 
 
@@ -60,6 +62,14 @@ class PhotoSet:
     def __len__(self) -> int:
         return len(self.sizes)
 
+    def split(self, every: int) -> tuple[PhotoSet, PhotoSet]:
+        """All but every ``every``-th photo, and those."""
+        held = np.arange(len(self)) % every == every - 1
+        return (
+            PhotoSet(self.pixels, self.sizes[~held], self.offsets[~held]),
+            PhotoSet(self.pixels, self.sizes[held], self.offsets[held]),
+        )
+
     def photo(self, index: int) -> npt.NDArray[np.uint8]:
         """Photo ``index`` as ``[H, W, 3]``, not copied."""
         height, width = self.sizes[index]
@@ -70,8 +80,8 @@ class PhotoSet:
     def crops(self, seed: int, step: int, count: int, side: int) -> npt.NDArray[np.uint8]:
         """``count`` random crops ``[count, side, side, 3]`` for one step.
 
-        A photo is drawn with a chance proportional to its area; half of the crops are mirrored, half
-        turned on their diagonal. The draw depends on ``(seed, step)`` alone, so a run that was
+        A photo is drawn with a chance proportional to its area; half of the crops are mirrored,
+        half turned on their diagonal. The draw depends on ``(seed, step)`` alone, so a run that was
         stopped goes on with the very crops that it would have seen.
         """
         rng = np.random.default_rng([seed, step])
@@ -125,7 +135,7 @@ def _decode(photos: Sequence[Path]) -> Iterator[npt.NDArray[np.uint8]]:
             image = load_image(path)
         except NacreError:
             continue
-        pixels = image.pixels if image.depth == 8 else (image.pixels >> 8).astype(np.uint8)
+        pixels = (image.pixels >> (image.depth - 8)).astype(np.uint8)
         if image.channels in (2, 4):
             pixels = pixels[..., :-1]
         yield np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels

@@ -6,25 +6,29 @@ every step. A step and a channel prefix are drawn for every batch; the logarithm
 is minimised, because a tenth fewer bits is worth as much to a thumbnail as to an archive.
 
 Two phases. In the first, rate is measured on noisy latents (gradients reach the analysis) while the
-decoder and the contexts see rounded ones (Minnen & Singh, ICIP 2020, section 3.2). In the last fifth the
-analysis is frozen and everything is rounded, exactly as the codec does it.
+decoder and the contexts see rounded ones (Minnen & Singh, ICIP 2020, section 3.2). In the last
+fifth the analysis is frozen and everything is rounded, exactly as the codec does it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
+from nacre.errors import InputError
 from nacre.train.context import ContextModel, laplace_bits
-from nacre.train.loop import Loss, Plan
-from nacre.train.photos import PhotoSet
-from nacre.transforms.quantize import quantize
+from nacre.train.export import context_coder, write_model
+from nacre.train.loop import Loss, Outcome, Plan, Progress, train
+from nacre.train.photos import PhotoSet, open_photos
+from nacre.transforms.quantize import quantize, step_of
 from nacre.transforms.walloc import CENTRE, DIMENSIONS, PACKET, STRIDE, Analysis, Synthesis
 
 LAGRANGE = 6 / math.log(2)
@@ -34,6 +38,39 @@ LOG_STEPS = {12: (3.0, 7.0), 48: (2.0, 7.0), 192: (1.0, 7.0)}
 """log2 of the least and the largest step that is trained for each prefix."""
 DRAWS = (12, 48, 192, 192)
 """Prefixes, drawn with equal chances."""
+
+HELD_OUT = 20
+"""Every so-many-th photo is kept from training for the card's figures, if no others are given."""
+COUNTED = 96
+"""Photos on which the tables are counted."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A size of model and a plan that fits it."""
+
+    plan: Plan
+    width: int
+    blocks: int
+    meaning: str
+
+
+PRESETS = {
+    "tiny": Preset(
+        Plan(steps=500, batch=8, side=128, rate=4e-3, average=0.99),
+        48,
+        1,
+        "a model that works, in 3 minutes on 2 CPU cores",
+    ),
+    "small": Preset(Plan(steps=4000, batch=8, side=192, rate=2e-3), 96, 4, "half an hour"),
+    "full": Preset(
+        Plan(steps=14000, batch=8, side=192, rate=2e-3),
+        96,
+        4,
+        "the shipped model: an hour and a half on one CPU core",
+    ),
+}
+
 
 def klt(photos: PhotoSet, most: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
     """Principal axes of packet vectors: ``[192, 192]``, rows by falling deviation, and deviations.
@@ -59,14 +96,20 @@ def klt(photos: PhotoSet, most: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
 class WallocModel(nn.Module):
     """Everything that is trained: analysis, context model, synthesis."""
 
-    def __init__(self, axes: torch.Tensor, deviation: torch.Tensor, width: int, blocks: int) -> None:
+    def __init__(
+        self, axes: torch.Tensor, deviation: torch.Tensor, width: int, blocks: int
+    ) -> None:
         super().__init__()
         self.analysis = Analysis(axes)
         self.context = ContextModel(deviation)
         self.synthesis = Synthesis(axes.T.contiguous(), deviation, width, blocks)
 
     def forward(
-        self, pixels: torch.Tensor, log_step: torch.Tensor, channels: int, noise: torch.Tensor | None
+        self,
+        pixels: torch.Tensor,
+        log_step: torch.Tensor,
+        channels: int,
+        noise: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Bits a sub-pixel and mean squared error, ``[B]`` each.
 
@@ -103,7 +146,9 @@ class WallocRecipe:
 
     def batch(self, step: int, rank: int) -> torch.Tensor:
         """Crops ``[B, side, side, 3]``, uint8."""
-        crops = self.photos.crops(self.plan.seed + 1000 * rank, step, self.plan.batch, self.plan.side)
+        crops = self.photos.crops(
+            self.plan.seed + 1000 * rank, step, self.plan.batch, self.plan.side
+        )
         return torch.from_numpy(crops)
 
     def loss(self, model: nn.Module, batch: torch.Tensor, step: int, rank: int) -> Loss:
@@ -139,3 +184,153 @@ def make_model(photos: PhotoSet, width: int = 96, blocks: int = 4, seed: int = 0
         return WallocModel(axes, deviation, width, blocks)
 
 
+def train_walloc(
+    sources: Sequence[Path],
+    folder: Path,
+    preset: Preset,
+    *,
+    name: str = "walloc-rgb",
+    validation: Sequence[Path] = (),
+    cache: Path | None = None,
+    device: str = "auto",
+    devices: int = 1,
+    precision: str = "32-true",
+    seconds: float | None = None,
+    force: bool = False,
+    report: Callable[[Progress], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path | None:
+    """Train on the photos below ``sources`` and export ``folder/name.safetensors`` with its card.
+
+    Args:
+        sources: photos or folders of them.
+        folder: for checkpoints, events and the model.
+        preset: size and plan (see :data:`PRESETS`).
+        name: of the model.
+        validation: photos for the card's figures; empty holds every 20th source photo back.
+        cache: folder for decoded photos; None is ``folder/photos``.
+        device, devices, precision, seconds, report: as for :func:`nacre.train.loop.train`.
+        force: replace a model that was exported before.
+        say: called with a line of text when a stage begins.
+
+    Returns:
+        The model file; None when ``seconds`` ran out first (call again to go on).
+
+    Raises:
+        InputError: photos cannot be read, or the model exists already.
+    """
+    target = folder / f"{name}.safetensors"
+    if target.exists() and not force:
+        raise InputError(f"{target}: exists already; choose another --out or give --force")
+    say("reading photos")
+    photos = open_photos(sources, cache or folder / "photos")
+    if validation:
+        held = open_photos(validation, cache or folder / "photos")
+    else:
+        photos, held = photos.split(HELD_OUT)
+        if not len(held):
+            raise InputError(
+                f"{len(photos)} photos are too few to hold some back; give --validation"
+            )
+    plan = preset.plan
+    recipe = WallocRecipe(make_model(photos, preset.width, preset.blocks, plan.seed), photos, plan)
+    say(f"training on {len(photos)} photos")
+    outcome = train(
+        recipe,
+        plan,
+        folder,
+        device=device,
+        devices=devices,
+        precision=precision,
+        seconds=seconds,
+        report=report,
+    )
+    if outcome is None:
+        return None
+    say("counting tables")
+    _export(recipe, outcome, target, force)
+    say(f"measuring on {len(held)} photos")
+    figures = measure(target, held)
+    _export(recipe, outcome, target, True, figures)
+    return target
+
+
+def _export(
+    recipe: WallocRecipe,
+    outcome: Outcome,
+    target: Path,
+    force: bool,
+    figures: Sequence[dict[str, float]] = (),
+) -> None:
+    """Write the model and its card."""
+    model = recipe.model.cpu().eval()
+    coder = context_coder(model.context, _grids(model, recipe.photos, recipe.plan.seed))
+    arrays = {f"context.{key}": array for key, array in coder.to_arrays().items()}
+    for part in ("analysis", "synthesis"):
+        state = getattr(model, part).state_dict()
+        arrays |= {f"{part}.{key}": value.numpy() for key, value in state.items()}
+    megapixels = recipe.photos.sizes.prod(axis=1).sum() / 1e6
+    card = {
+        "codec": "walloc-rgb",
+        "data": f"{len(recipe.photos)} photos, {megapixels:.1f} megapixels",
+        "steps": outcome.steps,
+        "seconds": round(outcome.seconds),
+        "device": outcome.device,
+        "plan": {"batch": recipe.plan.batch, "side": recipe.plan.side, "rate": recipe.plan.rate},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "figures": list(figures),
+    }
+    write_model(target, arrays, card, force=force)
+
+
+def _grids(
+    model: WallocModel, photos: PhotoSet, seed: int
+) -> list[tuple[npt.NDArray[np.int16], int]]:
+    """Symbols of whole photos at steps spread over the trained range, to count tables on."""
+    rng = np.random.default_rng([seed, 0x7AB1E5])
+    low, high = (int(32 * bound) for bound in LOG_STEPS[DIMENSIONS])
+    grids = []
+    for index in rng.choice(len(photos), size=min(COUNTED, len(photos)), replace=False):
+        photo = photos.photo(int(index))
+        height, width = (n // STRIDE * STRIDE for n in photo.shape[:2])
+        pixels = torch.from_numpy(np.array(photo[:height, :width])).permute(2, 0, 1)[None].float()
+        code = int(rng.integers(low, high + 1))
+        with torch.no_grad():
+            symbols = quantize(model.analysis(pixels)[0], step_of(code))
+        grids.append((symbols.to(torch.int16).numpy(), code))
+    return grids
+
+
+def measure(model: Path, photos: PhotoSet) -> list[dict[str, float]]:
+    """Figures of a model file over ``photos``: real files, means of per-photo bpp and PSNR."""
+    from nacre.codecs.walloc_rgb import WallocRGB, WallocRGBSettings
+    from nacre.media.image import Image
+
+    codec = WallocRGB(model=model)
+    rows = []
+    for channels, quality in (
+        (12, 40),
+        (48, 30),
+        (48, 50),
+        (192, 15),
+        (192, 30),
+        (192, 50),
+        (192, 80),
+    ):
+        settings = WallocRGBSettings(quality=quality, channels=channels)
+        bpp, psnr = [], []
+        for index in range(len(photos)):
+            pixels = np.array(photos.photo(index))
+            stream = codec.encode(Image(pixels), settings)
+            error = codec.decode(stream).pixels.astype(np.float64) - pixels
+            bpp.append(8 * len(stream.to_bytes()) / (pixels.shape[0] * pixels.shape[1]))
+            psnr.append(10 * math.log10(255**2 / max(float(np.square(error).mean()), 1e-9)))
+        rows.append(
+            {
+                "channels": channels,
+                "quality": quality,
+                "bpp": round(float(np.mean(bpp)), 4),
+                "psnr_db": round(float(np.mean(psnr)), 3),
+            }
+        )
+    return rows

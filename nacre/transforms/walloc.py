@@ -1,9 +1,9 @@
 """WaLLoC's transform for photos: linear analysis, learned synthesis, both of finite reach.
 
 Source: D. Jacobellis, N. Yadwadkar, "Learned Compression for Compressed Learning" (DCC 2025,
-arXiv 2412.09405): wavelet packets, a linear map that orders and drops dimensions, a learned decoder.
-What differs here: symmetric boundaries, a decoder without attention and without normalisation over
-space (so that a part of a picture decodes alone, and to the same values), and one model for every
+arXiv 2412.09405): wavelet packets, a linear map that orders and drops dimensions, a learned
+decoder. What differs here: symmetric boundaries, a decoder without attention and without
+normalisation over space (so that a part of a picture decodes alone, and to the same values), and one model for every
 step and number of channels.
 
     analysis    x [B, 3, H, W] ──packet──▶ [B, 192, H/8, W/8] ──linear──▶ latents, by importance
@@ -18,8 +18,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from nacre.transforms.wavelet import WaveletPacket
 
@@ -50,7 +50,7 @@ class Analysis(nn.Module):
     def forward(self, pixels: torch.Tensor, channels: int = DIMENSIONS) -> torch.Tensor:
         """``[B, 3, H, W]`` in 0..255, sides multiples of 8, to ``[B, channels, H/8, W/8]``."""
         bands = PACKET.analyze(pixels - CENTRE)
-        return F.conv2d(bands, self.weight[:channels, :, None, None])
+        return functional.conv2d(bands, self.weight[:channels, :, None, None])
 
 
 class _Block(nn.Module):
@@ -66,7 +66,7 @@ class _Block(nn.Module):
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
-        hidden = F.relu(self.first(x) * (1 + scale) + shift)
+        hidden = functional.relu(self.first(x) * (1 + scale) + shift)
         out: torch.Tensor = x + self.second(hidden)
         return out
 
@@ -95,7 +95,7 @@ class Synthesis(nn.Module):
         self.blocks = nn.ModuleList(_Block(width, conditions) for _ in range(blocks))
         self.leave = nn.Conv2d(width, DIMENSIONS, 1)
         nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        self.leave.bias = nn.Parameter(torch.zeros(DIMENSIONS))
 
     @property
     def halo(self) -> int:
@@ -111,20 +111,20 @@ class Synthesis(nn.Module):
         """
         channels = latents.shape[1]
         deviation: torch.Tensor = self.get_buffer("deviation")
-        kept = F.one_hot(torch.tensor(CHANNELS.index(channels)), len(CHANNELS)).to(latents)
+        kept = functional.one_hot(torch.tensor(CHANNELS.index(channels)), len(CHANNELS)).to(latents)
         condition = torch.cat([(step.log2() - 4.0)[:, None] / 2, kept.expand(len(step), -1)], dim=1)
         x = self.enter.weight[:, :channels] / deviation[:channels, None, None]
-        x = F.conv2d(latents, x, self.enter.bias)
+        x = functional.conv2d(latents, x, self.enter.bias)
         for block in self.blocks:
             x = block(x, condition)
         coded = torch.arange(DIMENSIONS, device=latents.device) < channels
         unknown = torch.where(coded, torch.minimum(step[:, None] / 2, deviation), deviation)
-        residual: torch.Tensor = self.leave(F.relu(x)) * unknown[:, :, None, None]
-        return F.pad(latents, (0, 0, 0, 0, 0, DIMENSIONS - channels)) + residual
+        residual: torch.Tensor = self.leave(functional.relu(x)) * unknown[:, :, None, None]
+        return functional.pad(latents, (0, 0, 0, 0, 0, DIMENSIONS - channels)) + residual
 
     def linear(self, latents: torch.Tensor) -> torch.Tensor:
         """The preview: ``[B, channels, h, w]`` to pixels ``[B, 3, 8 h, 8 w]``, not clamped."""
-        bands = F.conv2d(latents, self.weight[:, : latents.shape[1], None, None])
+        bands = functional.conv2d(latents, self.weight[:, : latents.shape[1], None, None])
         return PACKET.synthesize(bands) + CENTRE
 
     def forward(self, latents: torch.Tensor, step: torch.Tensor) -> torch.Tensor:

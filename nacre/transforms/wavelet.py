@@ -13,9 +13,9 @@ The filters are PyWavelets'. Boundaries:
     PyWavelets' ``periodization``, for every wavelet.
 ``symmetric``
     whole-sample reflection (x[-1] = x[1]) of every band at every level, for filters of odd length
-    that are symmetric themselves (``bior2.2``, ``bior4.4``, ``bior6.8``, ...) and for ``haar``: no seam between the
-    left and the right edge of a picture, and still no more coefficients than samples. It is what
-    JPEG 2000 does (ISO/IEC 15444-1, annex F).
+    that are symmetric themselves (``bior2.2``, ``bior4.4``, ``bior6.8``, ...) and for ``haar``: no
+    seam between the left and the right edge of a picture, and still no more coefficients than
+    samples. It is what JPEG 2000 does (ISO/IEC 15444-1, annex F).
 
 Synthesis is the inverse of the analysis matrix, computed once in float64; it is banded too because
 the filter banks are biorthogonal.
@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 import pywt
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from nacre.errors import InputError
 
@@ -56,14 +56,17 @@ def analysis_matrix(
 ) -> npt.NDArray[np.float64]:
     """The packet transform of a signal of ``n`` samples as a matrix ``[n, n]``.
 
-    Row ``position * 2**levels + band`` gives coefficient ``position`` of ``band``; the first level's
-    choice (low 0, high 1) is the most significant bit of ``band``, PyWavelets' natural order.
+    Row ``position * 2**levels + band`` gives coefficient ``position`` of ``band``; the first
+    level's choice (low 0, high 1) is the most significant bit of ``band`` (PyWavelets' natural
+    order).
 
     Raises:
         InputError: ``n`` is not a multiple of ``2**levels``, or the wavelet has no symmetric form.
     """
     if n % (1 << levels) or n == 0:
-        raise InputError(f"a {levels}-level packet needs a multiple of {1 << levels} samples, not {n}")
+        raise InputError(
+            f"a {levels}-level packet needs a multiple of {1 << levels} samples, not {n}"
+        )
     if levels == 0:
         return np.eye(n)
     filters = pywt.Wavelet(wavelet)
@@ -158,12 +161,15 @@ def _dense(
     return torch.tensor(make(wavelet, levels, n, boundary), dtype=dtype, device=device)
 
 
-def _along(x: torch.Tensor, dim: int, wavelet: str, levels: int, boundary: Boundary,
-           inverse: bool) -> torch.Tensor:
+def _along(
+    x: torch.Tensor, dim: int, wavelet: str, levels: int, boundary: Boundary, inverse: bool
+) -> torch.Tensor:
     """Apply the transform along ``dim``; the shape stays, coefficients lie position-major."""
     n = x.shape[dim]
     if n % (1 << levels) or n == 0:
-        raise InputError(f"a {levels}-level packet needs a multiple of {1 << levels} samples, not {n}")
+        raise InputError(
+            f"a {levels}-level packet needs a multiple of {1 << levels} samples, not {n}"
+        )
     if n > _DENSE:
         b = _blocks(wavelet, levels, boundary, inverse, x.dtype, x.device)
         if boundary == "periodic":
@@ -261,7 +267,7 @@ class WaveletPacket:
 def _blocks_to_channels(x: torch.Tensor, s: int, dims: int) -> torch.Tensor:
     """``pixel_unshuffle`` for 1 to 3 axes."""
     if dims == 2:
-        return F.pixel_unshuffle(x, s)
+        return functional.pixel_unshuffle(x, s)
     batch, channels, *sizes = x.shape
     split = x.reshape(batch, channels, *[part for n in sizes for part in (n // s, s)])
     positions, bands = range(2, 2 + 2 * dims, 2), range(3, 3 + 2 * dims, 2)
@@ -272,7 +278,7 @@ def _blocks_to_channels(x: torch.Tensor, s: int, dims: int) -> torch.Tensor:
 def _channels_to_blocks(y: torch.Tensor, s: int, dims: int) -> torch.Tensor:
     """``pixel_shuffle`` for 1 to 3 axes."""
     if dims == 2:
-        return F.pixel_shuffle(y, s)
+        return functional.pixel_shuffle(y, s)
     batch, channels, *sizes = y.shape
     split = y.reshape(batch, channels // s**dims, *[s] * dims, *sizes)
     order = [axis for d in range(dims) for axis in (2 + dims + d, 2 + d)]

@@ -1,0 +1,42 @@
+"""What a long training run shows: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from nacre.cli.common import say
+
+if TYPE_CHECKING:
+    from nacre.train.loop import Progress
+
+Report = Callable[["Progress"], None]
+
+
+@contextmanager
+def training_bar(quiet: bool) -> Iterator[Report]:
+    """A function that shows rate, distortion and time left of a training run."""
+    if quiet:
+        yield lambda _: None
+        return
+    if not sys.stderr.isatty():
+        yield lambda p: say(f"step {p.step}/{p.steps}: {_figures(p)}")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda p: bar.update(task, completed=p.step, total=p.steps, description=_figures(p))
+
+
+def _figures(p: Progress) -> str:
+    minutes, seconds = divmod(round(p.seconds_left), 60)
+    return (
+        f"loss {p.loss:.4f}, rate {p.rate:.3f} bpp, MSE {p.distortion:.1f}, "
+        f"{p.items_per_second:.1f} crops/s, {minutes}:{seconds:02} left"
+    )
