@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+import nacre
+from nacre import registry
 from nacre.bench.metrics import Pixels
 from nacre.bench.peers import PEERS, PERCENT, PLANNED, Candidate, find_peer
 from nacre.errors import InputError
@@ -36,9 +38,12 @@ def candidate(text: str, *, device: str = "cpu") -> Candidate:
         if rest:
             raise InputError(f"peer {name!r} takes no options, {rest!r} was given")
         return find_peer(name)
-    import nacre
-    from nacre import registry
+    return own_candidate(text, device=device)
 
+
+def own_candidate(text: str, *, device: str = "cpu") -> Candidate:
+    """As :func:`candidate`, for nacre's own codecs alone."""
+    name, _, rest = text.partition(":")
     entry = registry.entry(name)
     options = dict(_option(part, text) for part in rest.split(":")) if rest else {}
     model = options.pop("model", None)
@@ -83,8 +88,6 @@ def _plain(quality: float) -> float:
 
 
 def _own_version(network: bool) -> str:
-    import nacre
-
     if not network:
         return f"nacre {nacre.__version__}"
     import torch

@@ -1,0 +1,295 @@
+"""``nacre bench``: codecs beside their peers.
+
+``nacre bench DIR ...`` measures a folder; three more measurements have a name of their own. A
+folder that is called like one of them is written ``./memory``.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from nacre.cli import batch
+from nacre.cli.common import (
+    FAILED,
+    DeviceFlag,
+    ForceFlag,
+    JsonFlag,
+    ModelFlag,
+    print_json,
+    say,
+)
+from nacre.cli.encode import is_picture
+from nacre.errors import InputError
+
+if TYPE_CHECKING:
+    from nacre.bench.records import Record
+
+MEASURE = "files"
+LINE = "nacre.bench.line"
+CODECS = "walloc-rgb,jpeg,webp,avif,jpeg2000,jxl"
+
+InputArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures, or one.")]
+QualitiesFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--qualities",
+        metavar="LIST",
+        help="20,50,80 for every codec of scale 0 to 100, or CODEC=20,50,80; may be repeated.",
+    ),
+]
+ThreadsFlag = Annotated[int, typer.Option("--threads", min=1, help="Threads of each codec.")]
+
+
+class _Bench(TyperGroup):
+    """Subcommands by name; anything else is the folder to measure."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[LINE] = shlex.join(["nacre", "bench", *args])
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = [MEASURE, *args]
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
+
+
+app = typer.Typer(
+    cls=_Bench,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(subcommand_metavar="DIR | COMMAND")
+def _group() -> None:
+    """Compare codecs on a folder of files: nacre bench DIR --out OUT."""
+
+
+@app.command(MEASURE)
+def files(
+    ctx: typer.Context,
+    source: InputArgument,
+    out: Annotated[Path, typer.Option(metavar="OUT", help="Folder for the results.")],
+    codecs: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Codecs and peers, each NAME or NAME:OPTION=VALUE:..., such as "
+            "walloc-rgb:channels=12.",
+        ),
+    ] = CODECS,
+    qualities: QualitiesFlag = None,
+    threads: ThreadsFlag = 1,
+    repeat: Annotated[int, typer.Option(min=1, help="Timings; their median counts.")] = 3,
+    seed: Annotated[int, typer.Option(help="Of the order of work.")] = 0,
+    reference: Annotated[str, typer.Option(help="The codec that BD-rates are against.")] = "jpeg",
+    keep_streams: Annotated[
+        bool, typer.Option("--keep-streams", help="Keep the encoded files, in OUT/streams.")
+    ] = False,
+    device: DeviceFlag = "cpu",
+    force: ForceFlag = False,
+) -> int:
+    """Every codec on every file at several qualities (the name may be left out).
+
+    OUT gets records.json, table.md and rate_distortion.png; the table is also printed.
+    """
+    from nacre.bench.candidates import candidate
+    from nacre.bench.records import write_records
+    from nacre.bench.report import write_report
+    from nacre.bench.runner import Plan, parse_qualities, run
+
+    records_path = out / "records.json"
+    if records_path.exists() and not force:
+        raise InputError(f"{records_path} exists; choose another --out, or overwrite with --force")
+    plan = Plan.of(
+        source if source.is_dir() else source.parent,
+        _pictures(source),
+        [candidate(name, device=device) for name in codecs.split(",")],
+        qualities=parse_qualities(qualities or []),
+        threads=threads,
+        repeats=repeat,
+        seed=seed,
+        streams=out / "streams" if keep_streams else None,
+    )
+    _make_folder(out)
+    with _progress(len(plan)) as step:
+
+        def done(record: Record) -> None:
+            step(f"{record.codec} {record.file}")
+
+        records = run(plan, done)
+    write_records(records, records_path)
+    written = write_report(records, out, command=ctx.meta[LINE], reference=reference)
+    print(written[0].read_text(encoding="utf-8"), end="")
+    for path in (records_path, *written):
+        say(f"written: {path}")
+    failed = [record for record in records if record.error is not None]
+    if failed:
+        say(f"nacre: {len(failed)} of {len(records)} measurements failed; {written[0]} lists them")
+    return FAILED if failed else 0
+
+
+@app.command()
+def coder(
+    symbols: Annotated[int, typer.Option(min=1, help="How many are coded.")] = 1_000_000,
+    json: JsonFlag = False,
+) -> None:
+    """The entropy coder beside CompressAI's: the same symbols and tables on one thread."""
+    from nacre.bench.coder import compare
+
+    rows = compare(symbols=symbols)
+    if json:
+        for row in rows:
+            print_json(row)
+        return
+    print("| coder | bits/symbol | above entropy | encode Msymbols/s | decode Msymbols/s |")
+    print("|---|---:|---:|---:|---:|")
+    for row in rows:
+        print(
+            f"| {row.coder} | {row.bits_per_symbol:.4f} | {100 * row.above_entropy:+.3f} % "
+            f"| {row.encode_msymbols:.1f} | {row.decode_msymbols:.1f} |"
+        )
+
+
+@app.command()
+def latents(
+    source: InputArgument,
+    codec: Annotated[str, typer.Option(help="A codec with latents.")] = "walloc-rgb",
+    model: ModelFlag = None,
+    qualities: QualitiesFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """A codec's payload beside lossless WebP of the same latents, in bytes."""
+    from nacre.bench.candidates import own_candidate
+    from nacre.bench.latents import compare
+    from nacre.bench.runner import Plan, parse_qualities
+
+    codec = codec if model is None else f"{codec}:model={model}"
+    worker = own_candidate(codec)
+    paths = _pictures(source)
+    plan = Plan.of(
+        source if source.is_dir() else source.parent,
+        paths,
+        [worker],
+        qualities=parse_qualities(qualities or []),
+    )
+    grid = plan.qualities[worker.name]
+    with _progress(len(plan)) as step:
+        rows = compare(paths, worker, grid, model=model, on_row=lambda row: step(row.file))
+    if json:
+        for row in rows:
+            print_json(row)
+        return
+    print("| quality | channels | files | payload bytes | WebP bytes | of WebP |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    for quality in grid:
+        chosen = [row for row in rows if row.quality == quality]
+        payload = sum(row.payload_bytes for row in chosen)
+        webp = sum(row.webp_bytes for row in chosen)
+        name = "" if quality is None else f"{quality:g}"
+        print(
+            f"| {name} | {chosen[0].channels} | {len(chosen)} | {payload:,} | {webp:,} "
+            f"| {100 * payload / webp:.1f} % |"
+        )
+
+
+@app.command()
+def memory(
+    photo: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A picture; none: a sample photo.")
+    ] = None,
+    pixels: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MILLIONS",
+            help="Tile the picture to so many million pixels; 24 when no FILE is given.",
+        ),
+    ] = None,
+    codec: Annotated[str, typer.Option(help="A codec of nacre's.")] = "walloc-rgb",
+    model: ModelFlag = None,
+    threads: ThreadsFlag = 1,
+    json: JsonFlag = False,
+) -> None:
+    """Peak memory of an encode and of a decode, each in a fresh process."""
+    from nacre.bench.memory import measure, tile_photo
+
+    with tempfile.TemporaryDirectory(prefix="nacre-bench-") as name:
+        folder = Path(name)
+        source = photo if photo is not None else _sample_photo()
+        if photo is None or pixels is not None:
+            tile_photo(source, 24 if pixels is None else pixels, folder / "photo.png")
+            source = folder / "photo.png"
+        report = measure(source, folder, codec=codec, model=model, threads=threads)
+    if json:
+        print_json(report)
+        return
+    size = f"{report.width} x {report.height} pixels"
+    print(f"{report.codec}, {size}, {report.stream_bytes:,} bytes, {threads} thread(s)")
+    print(f"start   {_mebibytes(report.start_bytes)}  (codec imported)")
+    print(f"encode  {_mebibytes(report.encode_bytes)}")
+    print(f"decode  {_mebibytes(report.decode_bytes)}")
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / (1 << 20):8,.0f} MiB"
+
+
+def _pictures(source: Path) -> list[Path]:
+    """The pictures in and below a folder, or the one file."""
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
+    tasks, _ = batch.plan_readers([str(source)], is_picture)
+    return [Path(task.source) for task in tasks]
+
+
+def _sample_photo() -> Path:
+    """The photo that matplotlib carries."""
+    try:
+        from matplotlib import get_data_path
+    except ModuleNotFoundError:
+        raise InputError(
+            "no FILE was given and matplotlib, whose sample photo would do, is not installed; "
+            "name a picture"
+        ) from None
+    return Path(get_data_path()) / "sample_data" / "grace_hopper.jpg"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror or error})") from None
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """A bar on standard error, on a terminal only; gives a function that says what was done."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda text: bar.update(task, advance=1, description=text)
