@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ class ModelCard:
         steps: optimiser steps.
         seconds: training time.
         device: what it was trained on, such as ``"cpu"``.
-        figures: measured results, such as ``{"psnr_db": 32.1}``.
+        figures: measured results, such as ``{"quality": 50, "bpp": 0.6, "psnr_db": 32.1}``.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ModelCard:
     steps: int = 0
     seconds: float = 0.0
     device: str = ""
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    figures: tuple[Mapping[str, float], ...] = ()
 
 
 def folders() -> list[Path]:
@@ -65,8 +65,16 @@ def folders() -> list[Path]:
 
 
 def model_files() -> list[Path]:
-    """Every model file that can be found by name or id, in the order of :func:`folders`."""
-    return [path for folder in folders() for path in sorted(folder.glob("*" + SUFFIX))]
+    """Every model file that can be found by name or id, in the order of :func:`folders`.
+
+    Those are the files with a card beside them; others, such as checkpoints, are found by path.
+    """
+    return [
+        path
+        for folder in folders()
+        for path in sorted(folder.glob("*" + SUFFIX))
+        if path.with_suffix(".json").is_file()
+    ]
 
 
 def models() -> list[ModelCard]:
@@ -194,7 +202,7 @@ def read_card(path: Path) -> ModelCard:
             steps=int(fields.get("steps", 0)),
             seconds=float(fields.get("seconds", 0.0)),
             device=str(fields.get("device", "")),
-            figures=dict(fields.get("figures", {})) if card.is_file() else {},
+            figures=tuple(dict(figure) for figure in fields.get("figures", ())),
         )
     except (TypeError, ValueError) as error:
         raise ModelError(f"{card}: the card is damaged ({error}); copy it again") from error

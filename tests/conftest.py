@@ -115,7 +115,7 @@ def write_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
             "steps": 3,
             "seconds": 0.5,
             "device": "cpu",
-            "figures": {"psnr_db": 30.0},
+            "figures": [{"quality": 50, "psnr_db": 30.0}],
         }
         path.with_suffix(".json").write_text(json.dumps(card))
         return path

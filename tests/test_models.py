@@ -33,7 +33,7 @@ def test_found_by_name_path_and_id(write_model: WriteModel) -> None:
         path,
         "toy-model",
         3,
-        {"psnr_db": 30.0},
+        ({"quality": 50, "psnr_db": 30.0},),
     )
     for reference in (path, str(path), card.id, card.id.upper(), bytes.fromhex(card.id)):
         assert models.find_model(reference, codec="toy-model") == card
@@ -58,6 +58,14 @@ def test_a_model_without_card_says_its_codec_in_its_header(
     save_file({"gain": np.ones(1, np.float32)}, path)
     with pytest.raises(ModelError, match=r"neither a card bare\.json nor"):
         models.find_model(path)
+
+
+def test_a_file_without_card_is_found_by_path_only(write_model: WriteModel) -> None:
+    path = write_model("checkpoint", 2.0)
+    path.with_suffix(".json").unlink()
+    assert path not in models.model_files()
+    with pytest.raises(ModelError, match="not found"):
+        models.find_model("checkpoint")
 
 
 @pytest.mark.parametrize("reference", ["nothere", b"\x12\x34\x56", "123456", Path("x.safetensors")])
@@ -115,7 +123,7 @@ def test_a_damaged_model_is_refused(
         models.find_model("m")
     path.with_suffix(".json").unlink()
     with pytest.raises(ModelError, match="not a whole safetensors file"):
-        models.find_model("m")
+        models.find_model(path)
     with pytest.raises(ModelError, match="not a whole safetensors file"):
         models.load_arrays(path)
 
