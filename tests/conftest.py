@@ -16,6 +16,11 @@ import pytest
 
 from nacre import registry
 
+# Small pictures gain nothing from threads, and two test processes on two cores lose much by them.
+# Tests of what threads change set their number themselves.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 ROOT = Path(__file__).parent.parent
 PLUGIN = Path(__file__).parent / "plugin"
 

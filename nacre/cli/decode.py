@@ -47,7 +47,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The ``--json`` record of one file; ``seconds`` are for decoding alone."""
+    """The ``--json`` record of one file.
+
+    ``seconds`` are for decoding; the first file of a process also waits for torch and the model.
+    """
 
     input: str
     output: str

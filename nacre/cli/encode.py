@@ -61,7 +61,8 @@ class Encoded:
     """The ``--json`` record of one file.
 
     Attributes:
-        seconds: for encoding alone; reading, checking and writing are not counted.
+        seconds: for encoding alone, without reading, checking and writing; the first file of a
+            process also waits for torch and the model.
         psnr_db: with ``--verify``.
     """
 

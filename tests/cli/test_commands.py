@@ -423,6 +423,10 @@ def test_help_and_version(capsys: Capture) -> None:
         text = "\n".join(lines(capsys)[0])
         assert "Usage: nacre " + command in text
         assert summary.split()[0] in text
+    assert run([]) == 2
+    out, err = lines(capsys)
+    assert "Usage: nacre" in "\n".join(out)
+    assert err == []
     assert run(["encdoe"]) == 2
     err = lines(capsys)[1]
     assert len(err) == 1
