@@ -15,7 +15,7 @@ from nacre.bench.metrics import Pixels
 from nacre.bench.peers import PEERS, PERCENT, PLANNED, Candidate, find_peer
 from nacre.errors import InputError
 
-QUALITIES = (10.0, 25.0, 40.0, 55.0, 70.0, 85.0, 95.0)
+QUALITIES = (0.0, 8.0, 16.0, 24.0, 32.0, 40.0, 50.0)
 """Measured of nacre's own codecs when none are asked for."""
 
 
