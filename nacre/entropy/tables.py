@@ -252,7 +252,7 @@ def index_symbols(
     """
     with np.errstate(over="ignore"):
         distance = (symbols - minimum).view(np.uint32)
-    return np.minimum(distance, sizes.view(np.uint32)).view(np.int32)
+    return np.minimum(distance, sizes.view(np.uint32), out=distance).view(np.int32)
 
 
 def allocate(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

@@ -103,6 +103,22 @@ PINNED_LENGTH = 8868
 PINNED_SHA256 = "1d82c522b00b58b3eeff2351fb06f36d704469bec5bed6477ea07dda7419781b"
 
 
+@settings(deadline=None, max_examples=20)
+@given(seeds, st.integers(150, 1200))
+def test_sorting_in_blocks_does_not_change_the_order(seed: int, length: int) -> None:
+    rng = np.random.default_rng(seed)
+    tables = random_tables(rng, 3)
+    table = rng.integers(0, 3, length)
+    symbols = random_symbols(rng, tables, table, 0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coder, "_BLOCK", 1)
+        grouping = coder.group(table, tables)
+    assert grouping.block == 192
+    data = coder.encode(symbols, grouping, tables)
+    assert data == message(grouped_intervals(symbols, table, tables))
+    assert np.array_equal(coder.decode(data, grouping, tables), symbols)
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.int64, np.uint8])
 def test_any_integers_go_in_and_int32_comes_out(dtype: type) -> None:
     tables = gaussian_tables([3.0] * 300)
@@ -179,6 +195,20 @@ def test_appended_bytes_are_refused(seed: int, length: int, extra: bytes) -> Non
         extra += b"\0"
     with pytest.raises(FormatError):
         coder.decode(data + extra, table, tables)
+
+
+def test_unchecked_decoding_gives_the_symbols_and_lets_bytes_too_many_pass() -> None:
+    rng = np.random.default_rng(12)
+    tables = random_tables(rng, 3)
+    table = rng.integers(0, 3, 400)
+    symbols = random_symbols(rng, tables, table, 0.05)
+    data = coder.encode(symbols, table, tables)
+    for more in (b"", b"more than was written"):
+        decoded = coder.decode(data + more, table, tables, check=False)
+        if not more:
+            assert np.array_equal(decoded, symbols)
+    with pytest.raises(FormatError):
+        coder.decode(data + more, table, tables)
 
 
 def test_most_of_a_message_lost_is_refused() -> None:
