@@ -164,7 +164,7 @@ def decode(
         data: all bytes of the message and no others.
         table: table number of each symbol, integers ``[N]``, or their :class:`Grouping`.
         tables: the tables.
-        check: code the symbols again and compare, for a seventh of the time. Without it, bytes too
+        check: code the symbols again and compare, for a sixth of the time. Without it, bytes too
             many and tables of another model go unnoticed; nothing worse can happen.
 
     Returns:

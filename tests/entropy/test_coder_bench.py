@@ -23,6 +23,10 @@ def test_both_coders_spend_the_same_bits_near_the_entropy() -> None:
 def test_the_stated_factors() -> None:
     rows = {row.coder: row for row in compare(runs=15)}
     theirs = rows["CompressAI"]
-    for name in ("nacre, unchecked", "nacre, symbol by symbol"):
-        assert rows[name].encode_msymbols > 5 * theirs.encode_msymbols
-        assert rows[name].decode_msymbols > 3 * theirs.decode_msymbols
+    for name, encoding, decoding in (
+        ("nacre", 4.5, 2.7),
+        ("nacre, unchecked, groups at hand", 5, 3),
+        ("nacre, symbol by symbol", 5, 3),
+    ):
+        assert rows[name].encode_msymbols > encoding * theirs.encode_msymbols
+        assert rows[name].decode_msymbols > decoding * theirs.decode_msymbols

@@ -1,13 +1,14 @@
+import re
+from pathlib import Path
+
 import constriction
 import numpy as np
 import pytest
 from coding_reference import escape_intervals, message, random_symbols, random_tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import njit
 
 from nacre.entropy import coder, estimate, sequential
-from nacre.entropy.message import unpack_words
 from nacre.entropy.tables import TOTAL, Tables, gaussian_tables
 from nacre.errors import FormatError, InputError
 
@@ -149,48 +150,12 @@ def test_unusable_arguments_are_refused() -> None:
         sequential.decode(b"", np.array([1]), tables)
 
 
-@njit
-def _adaptive_encode(bits, state, words):
-    ones = 1
-    for place in range(len(bits)):
-        frequency = TOTAL * ones // (place + 2)
-        if bits[place]:
-            sequential.encode_symbol(state, words, 0, frequency)
-            ones += 1
-        else:
-            sequential.encode_symbol(state, words, frequency, TOTAL - frequency)
-
-
-@njit
-def _adaptive_decode(words, state, bits):
-    ones = 1
-    for place in range(len(bits)):
-        frequency = TOTAL * ones // (place + 2)
-        if sequential.decode_target(state) < frequency:
-            sequential.decode_advance(state, words, 0, frequency)
-            bits[place] = 1
-            ones += 1
-        else:
-            sequential.decode_advance(state, words, frequency, TOTAL - frequency)
-            bits[place] = 0
-
-
-def test_a_model_that_learns_codes_inside_its_own_loop() -> None:
-    """The example of docs/entropy.md."""
-    bits = (np.random.default_rng(5).random(100_000) < 0.03).astype(np.uint8)
-    state = np.empty(sequential.STATE_SIZE, dtype=np.uint64)
-    words = np.empty(len(bits) + 2, dtype=np.uint32)
-    sequential.encoder_init(state)
-    _adaptive_encode(bits, state, words)
-    data = sequential.encoder_bytes(state, words)
-
-    share = bits.mean()
+def test_the_documented_loop_codes_near_the_entropy() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "entropy.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict = {}
+    exec(compile(example, "docs/entropy.md", "exec"), names)
+    assert np.array_equal(names["decoded"], names["bits"])
+    share = names["bits"].mean()
     entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
-    assert len(data) * 8 < 1.005 * len(bits) * entropy
-
-    words = unpack_words(data)
-    decoded = np.empty_like(bits)
-    sequential.decoder_init(state, words)
-    _adaptive_decode(words, state, decoded)
-    sequential.check_decoded(state, data)
-    assert np.array_equal(decoded, bits)
+    assert 8 * len(names["data"]) < 1.005 * len(names["bits"]) * entropy
