@@ -147,7 +147,7 @@ def _measure(photos: list[Path], out: Path, messages: Console) -> list[Result]:
             try:
                 original = load_rgb(path)
             except NacreError as error:
-                messages.print(f"demo: {error}", markup=False, highlight=False)
+                messages.print(f"demo: {error}", markup=False, highlight=False, soft_wrap=True)
                 continue
             mine = []
             for settings in SETTINGS:
