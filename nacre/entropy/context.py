@@ -162,7 +162,9 @@ class ContextCoder:
                     raise FormatError(f"PAYLOAD: {len(message)} bytes for channels that are zero")
                 continue
             numbers, means, here = self._choose(p, net, known, step_code, own)
-            values = coder.decode(message, numbers.ravel(), self.tables).reshape(means.shape)
+            # The container's checksum has been verified; coding it all again would say no more.
+            values = coder.decode(message, numbers.ravel(), self.tables, check=False)
+            values = values.reshape(means.shape)
             values += means
             narrow = values.astype(np.int16)
             if (narrow != values).any():
@@ -193,8 +195,8 @@ class ContextCoder:
     def _see(
         self, p: Pass, known: torch.Tensor, step_code: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What a pass may look at: magnitudes with the step, and values; ``[1, *, h, w]``."""
-        height, width = known.shape[2:]
+        """What a pass may look at: magnitudes with the step, and values; ``[B, *, h, w]``."""
+        batch, _, height, width = known.shape
         parts = [known[:, : p.first]]
         values = [known[:, : min(p.first, LINEAR_CHANNELS)]]
         if p.sees_group:
@@ -204,7 +206,8 @@ class ContextCoder:
             values.append(own)
         seen = torch.cat(parts, dim=1)
         magnitudes = self._magnitudes[seen.abs().clamp_(max=MAGNITUDES - 1).int()]
-        step = torch.full((1, 1, height, width), float((step_code - STEP_CENTRE) // 2)).to(known)
+        feature = float((step_code - STEP_CENTRE) // 2)
+        step = torch.full((batch, 1, height, width), feature, device=known.device)
         linear = torch.cat(values, dim=1).clamp_(-VALUE_CAP, VALUE_CAP)
         return torch.cat([magnitudes, step], dim=1), linear
 

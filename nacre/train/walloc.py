@@ -47,12 +47,22 @@ COUNTED = 96
 
 @dataclass(frozen=True)
 class Preset:
-    """A size of model and a plan that fits it."""
+    """A size of model and a plan that fits it.
+
+    Attributes:
+        plan: of the training loop.
+        width, blocks: of the decoder's network.
+        meaning: for people.
+        draws: prefixes that are trained, drawn with equal chances.
+        matrices: learning rate of the two linear maps, as a part of the plan's.
+    """
 
     plan: Plan
     width: int
     blocks: int
     meaning: str
+    draws: tuple[int, ...] = DRAWS
+    matrices: float = 0.05
 
 
 PRESETS = {
@@ -68,6 +78,14 @@ PRESETS = {
         96,
         4,
         "the shipped model: an hour and a half on one CPU core",
+    ),
+    "latents-12": Preset(
+        Plan(steps=9000, batch=8, side=192, rate=1.5e-3),
+        96,
+        4,
+        "only 12 channels, for learning: an encoder that folds more into them",
+        draws=(12,),
+        matrices=3.0,
     ),
 }
 
@@ -142,7 +160,8 @@ class WallocRecipe:
     model: WallocModel
     photos: PhotoSet
     plan: Plan
-    channels: Sequence[int] = DRAWS
+    draws: Sequence[int] = DRAWS
+    matrices: float = 0.05
 
     def batch(self, step: int, rank: int) -> torch.Tensor:
         """Crops ``[B, side, side, 3]``, uint8."""
@@ -154,7 +173,7 @@ class WallocRecipe:
     def loss(self, model: nn.Module, batch: torch.Tensor, step: int, rank: int) -> Loss:
         """Mean logarithm of rate + LAGRANGE * distortion / step²."""
         draw = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + step * 1009 + rank)
-        channels = self.channels[int(torch.randint(len(self.channels), (), generator=draw))]
+        channels = self.draws[int(torch.randint(len(self.draws), (), generator=draw))]
         low, high = LOG_STEPS[channels]
         log_step = torch.rand(len(batch), generator=draw) * (high - low) + low
         noise = None
@@ -173,7 +192,7 @@ class WallocRecipe:
         """Adam's parameter groups: the matrices move slowly, they start close to the optimum."""
         slow = [self.model.analysis.weight, self.model.synthesis.weight]
         fast = [p for p in self.model.parameters() if all(p is not q for q in slow)]
-        return [{"params": slow, "scale": 0.05}, {"params": fast, "scale": 1.0}]
+        return [{"params": slow, "scale": self.matrices}, {"params": fast, "scale": 1.0}]
 
 
 def make_model(photos: PhotoSet, width: int = 96, blocks: int = 4, seed: int = 0) -> WallocModel:
@@ -233,7 +252,8 @@ def train_walloc(
                 f"{len(photos)} photos are too few to hold some back; give --validation"
             )
     plan = preset.plan
-    recipe = WallocRecipe(make_model(photos, preset.width, preset.blocks, plan.seed), photos, plan)
+    model = make_model(photos, preset.width, preset.blocks, plan.seed)
+    recipe = WallocRecipe(model, photos, plan, preset.draws, preset.matrices)
     say(f"training on {len(photos)} photos")
     outcome = train(
         recipe,

@@ -9,8 +9,8 @@ import torch
 from nacre.entropy.context import QUARTERS, SCALES, ContextCoder
 from nacre.entropy.grid import GROUPS, PASSES
 from nacre.errors import FormatError, ModelError
-from nacre.train.context import ContextModel, laplace_bits
-from nacre.train.export import context_coder, laplace_tables
+from nacre.train.context import SCALE_FLOOR, ContextModel
+from nacre.train.export import OCTAVES_PER_SCALE, context_coder
 
 CODE = 144
 SHAPES = [(192, 1, 1), (192, 5, 3), (48, 8, 8), (12, 1, 9), (192, 16, 20)]
@@ -109,17 +109,21 @@ def test_every_partial_sum_is_proved_to_fit_float32(coder: ContextCoder) -> None
     assert max(bounds) < 1 << 24
 
 
-def test_integers_cost_no_more_than_the_float_model_says(
+def test_integers_choose_what_the_float_model_chooses(
     model: ContextModel, coder: ContextCoder
 ) -> None:
-    symbols = grid((192, 24, 24), 9)
-    floats = torch.from_numpy(symbols).float()[None]
+    symbols = torch.from_numpy(grid((192, 24, 24), 9)).float()[None].clamp(-1000, 1000)
     with torch.no_grad():
-        mean, scale = model(floats, torch.tensor([CODE / 32]))
-        estimate = float(laplace_bits(floats, mean, scale).sum())
-    plain = ContextCoder(coder.nets, laplace_tables(), coder.magnitudes)
-    coded = 8 * sum(map(len, plain.encode(symbols, CODE, 192)))
-    assert coded < 1.01 * estimate
+        means, scales = model(symbols, torch.tensor([CODE / 32]))
+    numbers = (scales - SCALE_FLOOR) / OCTAVES_PER_SCALE
+    for p, net in zip(PASSES, coder.nets, strict=True):
+        chosen, whole = net.choose(*coder._see(p, symbols, CODE))
+        here = torch.from_numpy(p.positions(24, 24))
+        scale = torch.floor(chosen / QUARTERS)
+        wanted = numbers[:, p.first : p.end].clamp(0, SCALES - 1)
+        assert ((scale - wanted).abs()[..., here] < 0.8).float().mean() > 0.99
+        mean = whole + (chosen - QUARTERS * scale) / QUARTERS - 0.5
+        assert (mean - means[:, p.first : p.end]).abs()[..., here].max() < 0.2
 
 
 def test_arrays_hold_all_of_it(coder: ContextCoder) -> None:
@@ -132,10 +136,11 @@ def test_arrays_hold_all_of_it(coder: ContextCoder) -> None:
         ContextCoder.from_arrays({k: v for k, v in arrays.items() if k != "magnitudes"})
 
 
-def test_damaged_messages_are_refused_or_give_other_symbols(coder: ContextCoder) -> None:
+def test_damaged_messages_raise_nothing_but_format_errors(coder: ContextCoder) -> None:
     symbols = grid((12, 8, 8))
     messages = coder.encode(symbols, CODE, 12)
     rng = np.random.default_rng(0)
+    changed = 0
     for _ in range(60):
         which = int(rng.integers(len(messages)))
         if not messages[which]:
@@ -144,6 +149,7 @@ def test_damaged_messages_are_refused_or_give_other_symbols(coder: ContextCoder)
         flipped[int(rng.integers(len(flipped)))] ^= 1 << int(rng.integers(8))
         damaged = [*messages[:which], bytes(flipped), *messages[which + 1 :]]
         try:
-            assert (coder.decode(damaged, symbols.shape, CODE, 12) != symbols).any()
+            changed += (coder.decode(damaged, symbols.shape, CODE, 12) != symbols).any()
         except FormatError:
-            pass
+            changed += 1
+    assert changed > 40  # the last bits of a message may say nothing; the container has checksums

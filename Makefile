@@ -1,0 +1,36 @@
+# make demo: encode, decode and verify real photos, and draw what became of them (IN=FILE or folder for yours)
+# make test: all tests but the long ones; make test-full: all; make lint; make bench IN=FOLDER
+PYTHON ?= python3.11
+BIN := .venv/bin
+IN ?=
+
+.PHONY: demo test test-full lint bench setup clean
+
+demo: .venv/ready
+	$(BIN)/python scripts/demo.py $(IN)
+
+test: .venv/ready
+	$(BIN)/python -m pytest -m "not slow"
+
+test-full: .venv/ready
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/ready
+	$(BIN)/nacre bench $(IN) --out runs/bench
+
+setup: .venv/ready
+
+# uv installs some hundred packages in half a minute; it lives in the environment it fills.
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv || python3 -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[train,bench,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv runs demo .pytest_cache .mypy_cache .ruff_cache
