@@ -10,8 +10,8 @@
     ├── ModelError               a model file is missing, damaged or of another codec
     └── InputError               what the caller handed in cannot be used
 
-A message says what was found, what was expected, where, and what to do about it. Any other exception
-that leaves nacre is a bug in nacre.
+A message says what was found, what was expected, where, and what to do about it. Any other
+exception that leaves nacre is a bug in nacre.
 """
 
 

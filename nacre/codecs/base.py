@@ -17,7 +17,7 @@ import numpy.typing as npt
 from nacre.stream import Stream
 
 Region = tuple[int, int, int, int]
-"""A rectangle ``(x, y, width, height)`` in pixels; ``x`` counts from the left, ``y`` from the top."""
+"""A rectangle ``(x, y, width, height)`` in pixels, ``x`` from the left, ``y`` from the top."""
 
 
 @runtime_checkable

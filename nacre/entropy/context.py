@@ -26,7 +26,7 @@ import torch
 
 from nacre.entropy import coder
 from nacre.entropy.grid import PASSES, Pass
-from nacre.entropy.integer import IntegerNet
+from nacre.entropy.integer import IntegerNet, Lattice
 from nacre.entropy.tables import Tables
 from nacre.errors import FormatError, ModelError
 
@@ -63,14 +63,14 @@ class PassNet:
     mean: IntegerNet | None
 
     def choose(
-        self, features: torch.Tensor, values: torch.Tensor
+        self, features: torch.Tensor, values: torch.Tensor, at: Lattice
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Table numbers and integer means ``[B, own, h, w]`` of every position, as floats."""
-        total = self.deep(features) + self.shortcut(features)
+        """Table numbers and integer means at a lattice, ``[B, own, h', w']`` floats."""
+        total = self.deep(features, at) + self.shortcut(features, at)
         scale = torch.floor(total / SCALE_UNIT).clamp_(0, SCALES - 1)
         if self.mean is None:
             return scale * QUARTERS + QUARTERS // 2, torch.zeros_like(scale)
-        quarters = self.mean(values) + QUARTERS // 2
+        quarters = self.mean(values, at) + QUARTERS // 2
         whole = torch.floor(quarters / QUARTERS)
         return scale * QUARTERS + (quarters - whole * QUARTERS), whole
 
@@ -141,8 +141,7 @@ class ContextCoder:
                 yield np.zeros(0, np.int32), np.zeros(0, np.uint8)
                 continue
             numbers, means, here = self._choose(p, net, known, step_code, own)
-            values = symbols[p.first : p.first + own, here].astype(np.int32) - means
-            yield values.ravel(), numbers.ravel()
+            yield symbols[here].astype(np.int32) - means, numbers
 
     def decode(
         self, messages: Sequence[Any], shape: tuple[int, int, int], step_code: int, active: int
@@ -163,13 +162,11 @@ class ContextCoder:
                 continue
             numbers, means, here = self._choose(p, net, known, step_code, own)
             # The container's checksum has been verified; coding it all again would say no more.
-            values = coder.decode(message, numbers.ravel(), self.tables, check=False)
-            values = values.reshape(means.shape)
-            values += means
+            values = coder.decode(message, numbers, self.tables, check=False) + means
             narrow = values.astype(np.int16)
             if (narrow != values).any():
                 raise FormatError("PAYLOAD: a symbol exceeds 16 bits; the stream is damaged")
-            symbols[p.first : p.first + own, here] = narrow
+            symbols[here] = narrow
             part = torch.from_numpy(symbols[p.first : p.first + own]).to(self.device)
             known[0, p.first : p.first + own] = part
         return symbols
@@ -180,17 +177,20 @@ class ContextCoder:
 
     def _choose(
         self, p: Pass, net: PassNet, known: torch.Tensor, step_code: int, own: int
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-        """Table numbers and integer means ``[own, n]`` of a pass, and its positions ``[h, w]``."""
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], tuple[npt.NDArray[np.intp], ...]]:
+        """Table numbers and integer means of a pass, and where its symbols lie, ``[N]`` each."""
         height, width = known.shape[2:]
+        numbers, means = [], []
         with torch.inference_mode():
             features, values = self._see(p, known, step_code)
-            numbers, means = net.choose(features, values)
-        here = p.positions(height, width)
-        picked = torch.from_numpy(here).to(self.device)
-        chosen = numbers[0, :own, picked].to(torch.uint8).cpu().numpy()
-        shifts = means[0, :own, picked].to(torch.int32).cpu().numpy()
-        return chosen, shifts, here
+            for stride, y, x in p.lattices:
+                if y < height and x < width:
+                    chosen, whole = net.choose(features, values, (stride, y, x))
+                    numbers.append(chosen[0, :own].to(torch.uint8).cpu().numpy().ravel())
+                    means.append(whole[0, :own].to(torch.int32).cpu().numpy().ravel())
+        if not numbers:
+            return np.zeros(0, np.uint8), np.zeros(0, np.int32), _places(p, own, height, width)
+        return np.concatenate(numbers), np.concatenate(means), _places(p, own, height, width)
 
     def _see(
         self, p: Pass, known: torch.Tensor, step_code: int
@@ -238,6 +238,16 @@ class ContextCoder:
             raise ModelError(f"magnitudes must be uint8 [{MAGNITUDES}]")
         nets = [PassNet.from_arrays(under(arrays, f"{i}.")) for i in range(len(PASSES))]
         return cls(tuple(nets), tables, magnitudes.astype(np.uint8), device)
+
+
+@functools.lru_cache(maxsize=128)
+def _places(p: Pass, own: int, height: int, width: int) -> tuple[npt.NDArray[np.intp], ...]:
+    """Channel, row and column of every symbol of a pass in coding order, ``[N]`` each."""
+    grids = [
+        np.mgrid[p.first : p.first + own, y:height:stride, x:width:stride].reshape(3, -1)
+        for stride, y, x in p.lattices
+    ]
+    return tuple(np.concatenate(grids, axis=1))
 
 
 def under(

@@ -4,18 +4,38 @@ Every symbol of a pass is coded under a table that a network chose by looking at
 it. Channel groups are prefixes of the latents, so a reader that wants the first channels alone
 stops early. Inside a group the positions split like an interlaced picture (Adam7's idea for the few
 channels that hold most of the correlation, a checkerboard for the next), so that most symbols see
-neighbours on all sides and a pass is still one array operation.
+neighbours on all sides and a pass is still a few array operations.
+
+The positions of a pass are lattices: rows ``y, y + s, ...`` and columns ``x, x + s, ...``. Its
+symbols are coded lattice by lattice; inside one by channel, then row, then column.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from nacre.entropy.integer import Lattice
+
 GROUPS = ((0, 3), (3, 12), (12, 48), (48, 192))
 """First and end channel of each group."""
+
+_INTERLACED: tuple[tuple[Lattice, ...], ...] = (
+    ((4, 0, 0),),
+    ((4, 2, 2),),
+    ((4, 0, 2), (4, 2, 0)),
+    ((2, 1, 1),),
+    ((2, 0, 1), (2, 1, 0)),
+)
+_CHECKERBOARD: tuple[tuple[Lattice, ...], ...] = (
+    ((2, 0, 0), (2, 1, 1)),
+    ((2, 0, 1), (2, 1, 0)),
+)
+_AT_ONCE: tuple[tuple[Lattice, ...], ...] = (((1, 0, 0),),)
+_ORDERS = (_INTERLACED, _CHECKERBOARD, _CHECKERBOARD, _AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -26,12 +46,14 @@ class Pass:
         group: index into :data:`GROUPS`.
         index: which pass of its group.
         first, end: the group's channels.
+        lattices: the positions that it codes.
     """
 
     group: int
     index: int
     first: int
     end: int
+    lattices: tuple[Lattice, ...]
 
     @property
     def sees_group(self) -> bool:
@@ -40,35 +62,24 @@ class Pass:
 
     def positions(self, height: int, width: int) -> npt.NDArray[np.bool_]:
         """Which positions it codes, bool ``[height, width]``."""
-        return _masks(self.group, height, width)[self.index]
+        return _mark([self.lattices], height, width)
 
     def known(self, height: int, width: int) -> npt.NDArray[np.bool_]:
-        """Positions of its group that the passes before it have coded, bool ``[height, width]``."""
-        masks = _masks(self.group, height, width)
-        known = np.zeros_like(masks[0])
-        for mask in masks[: self.index]:
-            known |= mask
-        return known
+        """Positions of its group that the passes before it have coded, ``[height, width]``."""
+        return _mark(_ORDERS[self.group][: self.index], height, width)
 
 
-def _masks(group: int, height: int, width: int) -> list[npt.NDArray[np.bool_]]:
-    y, x = np.mgrid[:height, :width]
-    even = (y + x) % 2 == 0
-    if group == 0:
-        coarse = (y % 2 == 0) & (x % 2 == 0)
-        return [
-            (y % 4 == 0) & (x % 4 == 0),
-            (y % 4 == 2) & (x % 4 == 2),
-            coarse & ((y + x) % 4 == 2),
-            even & ~coarse,
-            ~even,
-        ]
-    return [np.ones_like(even)] if group == len(GROUPS) - 1 else [even, ~even]
+def _mark(passes: Sequence[Sequence[Lattice]], height: int, width: int) -> npt.NDArray[np.bool_]:
+    marked = np.zeros((height, width), np.bool_)
+    for lattices in passes:
+        for stride, y, x in lattices:
+            marked[y::stride, x::stride] = True
+    return marked
 
 
 PASSES = tuple(
-    Pass(group, index, first, end)
-    for group, (first, end) in enumerate(GROUPS)
-    for index in range(len(_masks(group, 1, 1)))
+    Pass(group, index, *GROUPS[group], lattices)
+    for group, order in enumerate(_ORDERS)
+    for index, lattices in enumerate(order)
 )
 """All passes in coding order."""

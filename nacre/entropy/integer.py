@@ -26,6 +26,9 @@ from nacre.errors import InputError, ModelError
 
 Range = tuple[int, int]
 """Least and greatest value, both included."""
+Lattice = tuple[int, int, int]
+"""Positions ``(y + s i, x + s j)`` of a grid, as ``(s, y, x)``."""
+EVERYWHERE: Lattice = (1, 0, 0)
 FLOAT32_BITS = 24
 FLOAT64_BITS = 53
 
@@ -112,12 +115,13 @@ class IntegerLayer:
         return {}
 
     @torch.no_grad()
-    def __call__(self, values: Tensor) -> Tensor:
+    def __call__(self, values: Tensor, at: Lattice = EVERYWHERE) -> Tensor:
         """Run the layer on the device of ``values``.
 
         Args:
             values: integers in any dtype, ``[B, I, H, W]`` or ``[N, I]``; those outside ``inputs``
                 are clamped, for the proof holds only inside.
+            at: of a convolution, the output positions that are wanted; at least one must exist.
 
         Returns:
             float32 holding integers, ``[B, O, H, W]`` or ``[N, O]``.
@@ -137,7 +141,7 @@ class IntegerLayer:
         weight, bias = self._operands[place]
         x = values.to(place, torch.float32).clamp(*self.inputs).to(weight.dtype)
         with torch.autocast(place.type, enabled=False):
-            y = _convolve(x if self.rank == 4 else x.T[None, :, :, None], weight, bias)
+            y = _convolve(x if self.rank == 4 else x.T[None, :, :, None], weight, bias, at)
         y = y.floor_().clamp_(*self.outputs).to(values.device, torch.float32)
         return y if self.rank == 4 else y[0, :, :, 0].T
 
@@ -203,9 +207,13 @@ class IntegerNet:
             LayerBound(number, layer.bound, layer.dtype) for number, layer in enumerate(self.layers)
         )
 
-    def __call__(self, values: Tensor) -> Tensor:
-        """Run the layers: integers in any dtype to float32 holding integers, on the same device."""
-        for layer in self.layers:
+    def __call__(self, values: Tensor, at: Lattice = EVERYWHERE) -> Tensor:
+        """Run the layers: integers in any dtype to float32 holding integers, on the same device.
+
+        ``at`` thins out the output of the first layer; those after it must then be 1 x 1.
+        """
+        values = self.layers[0](values, at)
+        for layer in self.layers[1:]:
             values = layer(values)
         return values
 
@@ -244,15 +252,19 @@ def _operands(layer: IntegerLayer, device: torch.device) -> tuple[Tensor, Tensor
     return scaled.to(device), torch.from_numpy(bias).to(device)
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor, at: Lattice) -> Tensor:
     kernel = weight.shape[2]
-    if _convolution_serves(x.device, weight.dtype, kernel):
-        x = x.contiguous(memory_format=torch.channels_last)
+    if not _convolution_serves(x.device, weight.dtype, kernel):
+        return convolve_by_shifts(x.to(torch.float64), weight.to(torch.float64), bias, at)
+    x = x.contiguous(memory_format=torch.channels_last)
+    if at == EVERYWHERE:
         return functional.conv2d(x, weight, bias, padding=kernel // 2)
-    return convolve_by_shifts(x.to(torch.float64), weight.to(torch.float64), bias)
+    stride, top, left = at
+    padded = functional.pad(x, [kernel // 2] * 4)[:, :, top:, left:]
+    return functional.conv2d(padded, weight, bias, stride=stride)
 
 
-def convolve_by_shifts(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def convolve_by_shifts(x: Tensor, weight: Tensor, bias: Tensor, at: Lattice = EVERYWHERE) -> Tensor:
     """``conv2d`` with zero borders as one matrix product for each place of the kernel.
 
     Libraries may compute a convolution by transforms (Winograd, FFT) or in fewer bits; a float64
@@ -262,14 +274,19 @@ def convolve_by_shifts(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         x: float64 ``[B, I, H, W]``.
         weight: float64 ``[O, I, k, k]``.
         bias: ``[O]``.
+        at: the output positions that are wanted.
     """
-    batch, channels, height, width = x.shape
+    stride, top, left = at
+    batch, channels = x.shape[:2]
+    height = len(range(top, x.shape[2], stride))
+    width = len(range(left, x.shape[3], stride))
     kernel = weight.shape[2]
     padded = functional.pad(x, [kernel // 2] * 4)
     total = bias.to(x.dtype)[:, None].expand(-1, height * width).repeat(batch, 1, 1)
     for row in range(kernel):
         for column in range(kernel):
-            window = padded[:, :, row : row + height, column : column + width]
+            window = padded[:, :, top + row :: stride, left + column :: stride]
+            window = window[:, :, :height, :width]
             total += weight[:, :, row, column] @ window.reshape(batch, channels, height * width)
     return total.reshape(batch, -1, height, width)
 

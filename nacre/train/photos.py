@@ -2,8 +2,8 @@
 
 Every photo is decoded once into one flat file of bytes next to a small index (both in a cache
 folder, named by what they were made of). Training then reads crops through a memory map: no decoder
-runs while the network waits, several processes share one copy in the page cache, and a set larger than memory
-still works.
+runs while the network waits, several processes share one copy in the page cache, and a set larger
+than memory still works.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Source: D. Jacobellis, N. Yadwadkar, "Learned Compression for Compressed Learning" (DCC 2025,
 arXiv 2412.09405): wavelet packets, a linear map that orders and drops dimensions, a learned
 decoder. What differs here: symmetric boundaries, a decoder without attention and without
-normalisation over space (so that a part of a picture decodes alone, and to the same values), and one model for every
-step and number of channels.
+normalisation over space (so that a part of a picture decodes alone, to the same values), and one
+model for every step and number of channels.
 
     analysis    x [B, 3, H, W] ──packet──▶ [B, 192, H/8, W/8] ──linear──▶ latents, by importance
     synthesis   latents ──linear──▶ packet⁻¹ ──▶ preview

@@ -126,7 +126,7 @@ def _blocks(
     make = synthesis_matrix if inverse else analysis_matrix
     length = len(pywt.Wavelet(wavelet).dec_lo)
     unit = 1 << levels
-    reach = -(-(length * unit) // unit) * unit  # generous; trimmed to the true band below
+    reach = (length // 2 + 1) * (unit - 1)  # trimmed to the true band below
     block = max(_BLOCK, unit)
     n = block * (3 + 2 * -(-reach // block))
     full = make(wavelet, levels, n, boundary)
@@ -195,23 +195,31 @@ def _circulant(x: torch.Tensor, dim: int, b: _Blocks) -> torch.Tensor:
 def _banded(x: torch.Tensor, dim: int, b: _Blocks) -> torch.Tensor:
     """The product with a banded matrix of which only three blocks are stored."""
     n, block, reach = x.shape[dim], b.first.shape[0], b.reach
-    moved = x.movedim(dim, -1)
-    head = moved[..., : block + reach] @ b.first.T
-    tail = moved[..., n - block - reach :] @ b.last.T
+    # Rows stay contiguous either way: the last axis is multiplied from the right, others from
+    # the left.
+    axis = -1 if dim % x.ndim == x.ndim - 1 else -2
+    moved = x.movedim(dim, axis)
+
+    def product(matrix: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        part = moved.narrow(axis, start, stop - start)
+        return part @ matrix.T if axis == -1 else matrix @ part
+
     # Inner blocks start at ``block`` and read ``reach`` samples on either side of their own.
     count = min((n - block) // block - 1, (n - reach) // block - 1)
-    span = block + 2 * reach
-    inner = moved[..., block - reach : block * count + block + reach].unfold(-1, span, block)
-    body = (inner @ b.inner.T).flatten(-2)
     covered = block * (count + 1)
-    parts = [head, body]
+    span = block + 2 * reach
+    frames = moved.narrow(axis, block - reach, covered + 2 * reach - block).unfold(axis, span, block)
+    body = frames @ b.inner.T if axis == -1 else b.inner @ frames.mT
+    parts = [product(b.first, 0, block + reach), body.flatten(axis - 1, axis)]
     if covered < n - block:  # one more inner block, laid so that it ends where the tail begins
         start = n - 2 * block
-        extra = moved[..., start - reach : start + block + reach] @ b.inner.T
-        parts.append(extra[..., block - (n - block - covered) :])
+        extra = product(b.inner, start - reach, start + block + reach)
+        missing = n - block - covered
+        parts.append(extra.narrow(axis, block - missing, missing))
         covered = n - block
-    parts.append(tail[..., block - (n - covered) :])
-    return torch.cat(parts, dim=-1).movedim(-1, dim)
+    tail = product(b.last, n - block - reach, n)
+    parts.append(tail.narrow(axis, block - (n - covered), n - covered))
+    return torch.cat(parts, dim=axis).movedim(axis, dim)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def peer_1d(x: np.ndarray, wavelet: str, levels: int, mode: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("wavelet", ["bior4.4", "haar", "db3", "bior2.2", "coif1"])
-@pytest.mark.parametrize(("levels", "n"), [(1, 32), (2, 64), (3, 64), (3, 328), (8, 1024)])
+@pytest.mark.parametrize(("levels", "n"), [(1, 32), (2, 64), (3, 64), (3, 328), (6, 512)])
 def test_periodic_equals_pywavelets(wavelet: str, levels: int, n: int) -> None:
     x = np.random.default_rng(0).normal(size=n)
     packet = WaveletPacket(wavelet, levels, dims=1, boundary="periodic")
@@ -106,8 +106,8 @@ def test_synthesis_is_as_local_as_its_filters() -> None:
 
 
 def test_gradients_flow_to_the_input() -> None:
-    x = torch.randn(1, 1, 16, 16, dtype=torch.float64, requires_grad=True)
-    packet = WaveletPacket("bior4.4", 2, dims=2)
+    x = torch.randn(1, 1, 8, 8, dtype=torch.float64, requires_grad=True)
+    packet = WaveletPacket("bior4.4", 1, dims=2)
     assert torch.autograd.gradcheck(lambda v: packet.synthesize(packet.analyze(v) ** 2), x)
 
 
