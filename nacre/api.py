@@ -78,10 +78,13 @@ def encode(
     (2, 3, 3)
     """
     entry = _choose(codec, lossless)
-    worker = load_codec(entry.name, device=device, model=model)
+    found = registry.codec_class(entry.name)
     wanted = {"target_size": target_size, "target_bpp": target_bpp, "target_psnr": target_psnr}
     chosen = [(name, value) for name, value in wanted.items() if value is not None]
-    options = _settings(worker, settings, [name for name, _ in chosen])
+    options = _settings(found, settings, [name for name, _ in chosen])
+    if model is None and hasattr(found, "model_for"):
+        model = found.model_for(options)
+    worker = load_codec(entry.name, device=device, model=model)
     if entry.medium != "image":
         raise InputError(f"codec {entry.name!r} takes {entry.medium}, which cannot be read yet")
     from nacre.media.image import load_image
@@ -258,7 +261,7 @@ def _choose(codec: str | None, lossless: bool) -> registry.CodecEntry:
     return entry
 
 
-def _settings(codec: Codec, values: dict[str, object], chosen: Sequence[str]) -> Any:
+def _settings(codec: type[Codec], values: dict[str, object], chosen: Sequence[str]) -> Any:
     """The codec's settings object from keywords.
 
     Args:

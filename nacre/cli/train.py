@@ -18,7 +18,7 @@ def train(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder for checkpoints, events and the model.")
     ] = Path("runs/train"),
-    preset: Annotated[str, typer.Option(help="tiny, small or full.")] = "small",
+    preset: Annotated[str, typer.Option(help="tiny, small, full or latents-12.")] = "small",
     name: Annotated[
         str | None, typer.Option(help="Name of the model; the codec's by default.")
     ] = None,

@@ -33,7 +33,11 @@ class Codec(Protocol):
     lossless: ClassVar[bool]
     """Whether ``decode(encode(item))`` equals ``item``."""
     models: ClassVar[tuple[str, ...]]
-    """Names of the model files that ship with it; the first is the default. Empty: no weights."""
+    """Names of the model files that ship with it; the first is the default. Empty: no weights.
+
+    A codec with several has a static method ``model_for(settings)`` that names the one to encode
+    with when the user names none.
+    """
     settings: ClassVar[type]
     """A frozen dataclass of what a user may choose. Its field names are the API's keywords; fields
     named ``quality``, ``effort``, ``channels``, ... are also flags of the command line."""

@@ -115,7 +115,7 @@ class WallocRGB:
     number: ClassVar[int] = 1
     medium: ClassVar[str] = "image"
     lossless: ClassVar[bool] = False
-    models: ClassVar[tuple[str, ...]] = ("walloc-rgb",)
+    models: ClassVar[tuple[str, ...]] = ("walloc-rgb", "walloc-rgb-12")
     settings: ClassVar[type] = WallocRGBSettings
 
     def __init__(self, device: str = "cpu", model: str | Path | None = None) -> None:
@@ -124,16 +124,32 @@ class WallocRGB:
         self._device = torch.device(device)
         arrays = load_arrays(card.path)
         try:
+            self._prefixes = tuple(int(n) for n in arrays["prefixes"])
             self._analysis = analysis_from_arrays(under(arrays, "analysis.")).to(self._device)
             self._synthesis = synthesis_from_arrays(under(arrays, "synthesis.")).to(self._device)
             self._context = ContextCoder.from_arrays(under(arrays, "context."), device)
         except (KeyError, RuntimeError, ValueError) as error:
             raise ModelError(f"{card.path}: not a model of {self.name} ({error})") from error
 
+    @staticmethod
+    def model_for(settings: WallocRGBSettings) -> str:
+        """The shipped model for some settings: 12 channels have an encoder of their own."""
+        return "walloc-rgb-12" if settings.channels == 12 else "walloc-rgb"
+
     # ---- encode ----
 
     def encode(self, item: Image, settings: WallocRGBSettings) -> Stream:
-        """A stream of ``item``; 16-bit samples are reduced to 8 bits first."""
+        """A stream of ``item``; 16-bit samples are reduced to 8 bits first.
+
+        Raises:
+            InputError: the model was not trained for so many channels.
+        """
+        if settings.channels not in self._prefixes:
+            known = ", ".join(map(str, self._prefixes))
+            raise InputError(
+                f"channels {settings.channels}: model {self._id.hex()} has {known}; choose one of "
+                "them, or another model"
+            )
         pixels, alpha = _split(item)
         shape = ImageShape(item.width, item.height, item.channels, 8)
         symbols = self._analyze(pixels, settings)
@@ -225,6 +241,10 @@ class WallocRGB:
         )
         if prefix >= len(CHANNELS) or active > CHANNELS[prefix]:
             raise FormatError(f"PAYLOAD: prefix {prefix} with {active} active channels")
+        if CHANNELS[prefix] not in self._prefixes:
+            raise FormatError(
+                f"PAYLOAD: {CHANNELS[prefix]} channels, which its model does not have"
+            )
         segments = unpack_segments(reader.rest(), where="PAYLOAD")
         expected = len(_passes(CHANNELS[prefix])) * sum(1 for _ in _tiles(*_grid(shape)[::-1]))
         if len(segments) != expected:

@@ -104,7 +104,7 @@ class ContextCoder:
     """Codes grids of latent symbols; see the module.
 
     Attributes:
-        nets: one for each pass.
+        nets: one for each pass, from the first to the last that the model was trained for.
         tables: 64 x 4 tables; number ``4 * scale + quarter``, mean ``(quarter - 2) / 4``.
         magnitudes: uint8 ``[256]``, what the networks see of |q|.
         device: where the networks run.
@@ -133,7 +133,7 @@ class ContextCoder:
     ) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]]:
         """What :meth:`encode` codes: values and table numbers of each pass, ``[N]`` each."""
         known = torch.from_numpy(symbols).to(self.device).float()[None]
-        for p, net in zip(PASSES, self.nets, strict=True):
+        for p, net in zip(PASSES, self.nets, strict=False):
             if p.end > symbols.shape[0]:
                 return
             own = min(p.end, active) - p.first
@@ -153,7 +153,7 @@ class ContextCoder:
         """
         symbols = np.zeros(shape, np.int16)
         known = torch.zeros((1, *shape), device=self.device)
-        passes = [(p, n) for p, n in zip(PASSES, self.nets, strict=True) if p.end <= shape[0]]
+        passes = [(p, n) for p, n in zip(PASSES, self.nets, strict=False) if p.end <= shape[0]]
         for (p, net), message in zip(passes, messages, strict=True):
             own = min(p.end, active) - p.first
             if own <= 0:
@@ -236,7 +236,10 @@ class ContextCoder:
             raise ModelError(f"{tables.count} tables; {SCALES * QUARTERS} are expected")
         if magnitudes is None or magnitudes.dtype != np.uint8 or magnitudes.shape != (MAGNITUDES,):
             raise ModelError(f"magnitudes must be uint8 [{MAGNITUDES}]")
-        nets = [PassNet.from_arrays(under(arrays, f"{i}.")) for i in range(len(PASSES))]
+        parts = [under(arrays, f"{i}.") for i in range(len(PASSES))]
+        nets = [PassNet.from_arrays(part) for part in parts if part]
+        if not nets or not all(parts[: len(nets)]):
+            raise ModelError("the networks of some passes are missing")
         return cls(tuple(nets), tables, magnitudes.astype(np.uint8), device)
 
 

@@ -157,7 +157,7 @@ def _magnitude_table() -> npt.NDArray[np.uint8]:
 def hidden_peaks(
     model: ContextModel, grids: Sequence[tuple[npt.NDArray[np.int16], int]]
 ) -> list[tuple[float, float]]:
-    """The largest activations of every pass over ``grids`` (symbols and step code)."""
+    """The largest activations of every pass that ``grids`` (symbols and step code) have."""
     rows: list[list[float]] = []
     hooks = []
     for module in model.passes:
@@ -170,7 +170,8 @@ def hidden_peaks(
             model(torch.from_numpy(symbols).float()[None], log_step)
     for hook in hooks:
         hook.remove()
-    return [(max(a), max(b)) for a, b in zip(rows[::2], rows[1::2], strict=True)]
+    seen = zip(rows[::2], rows[1::2], strict=True)
+    return [(max(a), max(b)) for a, b in seen if a and b]
 
 
 def _note_peak(row: list[float]) -> Callable[[nn.Module, object, torch.Tensor], None]:
@@ -180,9 +181,9 @@ def _note_peak(row: list[float]) -> Callable[[nn.Module, object, torch.Tensor], 
 def context_coder(
     model: ContextModel, grids: Sequence[tuple[npt.NDArray[np.int16], int]]
 ) -> ContextCoder:
-    """The integer twin of ``model``, its tables counted on ``grids`` (symbols and step code)."""
+    """The integer twin of ``model`` for as many channels as ``grids`` have, its tables counted."""
     peaks = hidden_peaks(model, grids)
-    nets = tuple(pass_net(m, p) for m, p in zip(model.passes, peaks, strict=True))  # type: ignore[arg-type]
+    nets = tuple(pass_net(m, p) for m, p in zip(model.passes, peaks, strict=False))  # type: ignore[arg-type]
     tables = laplace_tables()
     plain = ContextCoder(nets, tables, _magnitude_table())
     counts = np.zeros(len(tables.cumulative) - tables.count, np.int64)

@@ -28,7 +28,7 @@ from nacre.train.context import ContextModel, laplace_bits
 from nacre.train.export import context_coder, write_model
 from nacre.train.loop import Loss, Outcome, Plan, Progress, train
 from nacre.train.photos import PhotoSet, open_photos
-from nacre.transforms.quantize import quantize, step_of
+from nacre.transforms.quantize import STEPS_PER_OCTAVE, quantize, step_of
 from nacre.transforms.walloc import CENTRE, DIMENSIONS, PACKET, STRIDE, Analysis, Synthesis
 
 LAGRANGE = 6 / math.log(2)
@@ -270,7 +270,7 @@ def train_walloc(
     say("counting tables")
     _export(recipe, outcome, target, force)
     say(f"measuring on {len(held)} photos")
-    figures = measure(target, held)
+    figures = measure(target, held, preset.draws)
     _export(recipe, outcome, target, True, figures)
     return target
 
@@ -284,11 +284,15 @@ def _export(
 ) -> None:
     """Write the model and its card."""
     model = recipe.model.cpu().eval()
-    coder = context_coder(model.context, _grids(model, recipe.photos, recipe.plan.seed))
-    arrays = {f"context.{key}": array for key, array in coder.to_arrays().items()}
-    for part in ("analysis", "synthesis"):
-        state = getattr(model, part).state_dict()
-        arrays |= {f"{part}.{key}": value.numpy() for key, value in state.items()}
+    coder = context_coder(model.context, _grids(recipe))
+    arrays: dict[str, npt.NDArray[Any]] = {
+        f"context.{key}": array for key, array in coder.to_arrays().items()
+    }
+    prefixes = sorted(set(recipe.draws))
+    arrays["prefixes"] = np.array(prefixes, np.uint8)
+    arrays["analysis.weight"] = model.analysis.weight.detach().numpy()[: prefixes[-1]]
+    state = model.synthesis.state_dict()
+    arrays |= {f"synthesis.{key}": value.numpy() for key, value in state.items()}
     megapixels = recipe.photos.sizes.prod(axis=1).sum() / 1e6
     card = {
         "codec": "walloc-rgb",
@@ -303,12 +307,11 @@ def _export(
     write_model(target, arrays, card, force=force)
 
 
-def _grids(
-    model: WallocModel, photos: PhotoSet, seed: int
-) -> list[tuple[npt.NDArray[np.int16], int]]:
+def _grids(recipe: WallocRecipe) -> list[tuple[npt.NDArray[np.int16], int]]:
     """Symbols of whole photos at steps spread over the trained range, to count tables on."""
-    rng = np.random.default_rng([seed, 0x7AB1E5])
-    low, high = (int(32 * bound) for bound in LOG_STEPS[DIMENSIONS])
+    rng = np.random.default_rng([recipe.plan.seed, 0x7AB1E5])
+    photos, channels = recipe.photos, max(recipe.draws)
+    low, high = (int(STEPS_PER_OCTAVE * bound) for bound in LOG_STEPS[channels])
     grids = []
     for index in rng.choice(len(photos), size=min(COUNTED, len(photos)), replace=False):
         photo = photos.photo(int(index))
@@ -316,27 +319,35 @@ def _grids(
         pixels = torch.from_numpy(np.array(photo[:height, :width])).permute(2, 0, 1)[None].float()
         code = int(rng.integers(low, high + 1))
         with torch.no_grad():
-            symbols = quantize(model.analysis(pixels)[0], step_of(code))
+            symbols = quantize(recipe.model.analysis(pixels, channels)[0], step_of(code))
         grids.append((symbols.to(torch.int16).numpy(), code))
     return grids
 
 
-def measure(model: Path, photos: PhotoSet) -> list[dict[str, float]]:
+MEASURED = (
+    (12, 20),
+    (12, 40),
+    (12, 60),
+    (48, 20),
+    (48, 40),
+    (192, 0),
+    (192, 25),
+    (192, 50),
+    (192, 75),
+)
+"""Channels and qualities of a card's figures."""
+
+
+def measure(model: Path, photos: PhotoSet, prefixes: Sequence[int]) -> list[dict[str, float]]:
     """Figures of a model file over ``photos``: real files, means of per-photo bpp and PSNR."""
     from nacre.codecs.walloc_rgb import WallocRGB, WallocRGBSettings
     from nacre.media.image import Image
 
     codec = WallocRGB(model=model)
     rows = []
-    for channels, quality in (
-        (12, 40),
-        (48, 30),
-        (48, 50),
-        (192, 15),
-        (192, 30),
-        (192, 50),
-        (192, 80),
-    ):
+    for channels, quality in MEASURED:
+        if channels not in prefixes:
+            continue
         settings = WallocRGBSettings(quality=quality, channels=channels)
         bpp, psnr = [], []
         for index in range(len(photos)):

