@@ -42,10 +42,10 @@ PHOTOS = {
 }
 CODEC = default_codec("image", lossless=False).name
 SETTINGS: tuple[dict[str, Any], ...] = (
-    {"quality": 5},
-    {"quality": 15},
+    {"quality": 10},
     {"quality": 30},
-    {"quality": 30, "channels": 48},
+    {"quality": 50},
+    {"quality": 40, "channels": 12},
 )
 SHOWN = 1
 """The one of them that is put beside JPEG."""

@@ -15,7 +15,7 @@ from nacre.bench.metrics import Pixels
 from nacre.bench.peers import PEERS, PERCENT, PLANNED, Candidate, find_peer
 from nacre.errors import InputError
 
-QUALITIES = (0.0, 8.0, 16.0, 24.0, 32.0, 40.0, 50.0)
+QUALITIES = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0)
 """Measured of nacre's own codecs when none are asked for."""
 
 
