@@ -195,19 +195,28 @@ def context_coder(
 
 def write_model(
     path: Path, arrays: Mapping[str, npt.NDArray[Any]], card: Mapping[str, object], *, force: bool
-) -> str:
-    """Write NAME.safetensors and its card NAME.json; returns the model's id.
+) -> dict[str, object]:
+    """Write NAME.safetensors and its card NAME.json.
 
     Args:
         path: ends in ``.safetensors``.
         arrays: the model.
-        card: what is known of it; ``name`` and ``id`` are added.
+        card: what is known of it; must name the ``codec``.
         force: replace existing files.
+
+    Returns:
+        The card with ``name`` and ``id`` (the first bytes of the file's SHA-256).
     """
     tensors = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
     data = save(tensors, {"codec": str(card["codec"])})
     identity = hashlib.sha256(data).digest()[:ID_BYTES].hex()
-    text = json.dumps({"name": path.stem, "id": identity, **card}, indent=2, ensure_ascii=False)
+    whole = {"name": path.stem, "id": identity, **card}
     write_atomically(path, data, force=force)
-    write_atomically(path.with_suffix(".json"), (text + "\n").encode(), force=force)
-    return identity
+    write_card(path, whole)
+    return whole
+
+
+def write_card(path: Path, card: Mapping[str, object]) -> None:
+    """Write the card of the model file ``path``, in place of the one it has."""
+    text = json.dumps(card, indent=2, ensure_ascii=False)
+    write_atomically(path.with_suffix(".json"), (text + "\n").encode(), force=True)

@@ -147,7 +147,7 @@ def train(
         first, spent = _restore(checkpoint, plan, recipe.model, mean, optimizer)
     folder.mkdir(parents=True, exist_ok=True)
     events = SummaryWriter(str(folder), purge_step=first) if fabric.is_global_zero else None
-    began, sums, count, last = time.monotonic(), torch.zeros(3, dtype=torch.float64), 0, math.nan
+    began, meter = time.monotonic(), _Meter()
     for step in range(first, plan.steps):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate_at(step) * group.get("scale", 1.0)
@@ -158,30 +158,46 @@ def train(
         fabric.clip_gradients(model, optimizer, max_norm=plan.clip)
         optimizer.step()
         _average(mean, recipe.model, min(plan.average, (1 + step) / (10 + step)))
-        sums += torch.tensor([float(loss.total.detach()), loss.rate, loss.distortion])
-        count += 1
-        now = time.monotonic()
-        done, over = step + 1, seconds is not None and now - began > seconds
-        if (done % every == 0 or done == plan.steps) and events is not None:
-            means = (sums / count).tolist()
-            last = means[0]
-            pace = (now - began) / (done - first)
-            for name, value in zip(("loss", "rate", "distortion"), means, strict=True):
-                events.add_scalar(name, value, done)
-            left = pace * (plan.steps - done)
-            report(
-                Progress(done, plan.steps, means[0], means[1], means[2], left, plan.batch / pace)
-            )
-            sums.zero_()
-            count = 0
-        if fabric.is_global_zero and (over or done % (every * 10) == 0 or done == plan.steps):
-            _save(checkpoint, plan, done, spent + now - began, recipe.model, mean, optimizer)
-        if over and done < plan.steps:
+        meter.add(loss)
+        done, finished = step + 1, step + 1 == plan.steps
+        if events is not None and (done % every == 0 or finished):
+            progress = meter.read(done, plan)
+            for name in ("loss", "rate", "distortion"):
+                events.add_scalar(name, getattr(progress, name), done)
+            report(progress)
+        # One process decides, or the others would wait for it for ever.
+        elapsed = time.monotonic() - began
+        over = fabric.broadcast(seconds is not None and elapsed > seconds)
+        if fabric.is_global_zero and (over or done % (every * 10) == 0 or finished):
+            _save(checkpoint, plan, done, spent + elapsed, recipe.model, mean, optimizer)
+        if over and not finished:
             return None
     if events is not None:
         events.close()
     recipe.model.load_state_dict(mean)
-    return Outcome(plan.steps, spent + time.monotonic() - began, str(fabric.device), last)
+    return Outcome(plan.steps, spent + time.monotonic() - began, str(fabric.device), meter.loss)
+
+
+class _Meter:
+    """Means of what the steps since the last reading reported."""
+
+    def __init__(self) -> None:
+        self.loss = math.nan
+        self._sums, self._count, self._since = [0.0, 0.0, 0.0], 0, time.monotonic()
+
+    def add(self, loss: Loss) -> None:
+        values = (float(loss.total.detach()), loss.rate, loss.distortion)
+        self._sums = [a + b for a, b in zip(self._sums, values, strict=True)]
+        self._count += 1
+
+    def read(self, done: int, plan: Plan) -> Progress:
+        """The means, and how long the rest takes at the pace since the last reading."""
+        self.loss, rate, distortion = (total / self._count for total in self._sums)
+        now = time.monotonic()
+        pace = (now - self._since) / self._count
+        self._sums, self._count, self._since = [0.0, 0.0, 0.0], 0, now
+        left = pace * (plan.steps - done)
+        return Progress(done, plan.steps, self.loss, rate, distortion, left, plan.batch / pace)
 
 
 def _average(mean: dict[str, torch.Tensor], model: torch.nn.Module, retention: float) -> None:

@@ -25,7 +25,7 @@ from torch import nn
 
 from nacre.errors import InputError
 from nacre.train.context import ContextModel, laplace_bits
-from nacre.train.export import context_coder, write_model
+from nacre.train.export import context_coder, write_card, write_model
 from nacre.train.loop import Loss, Outcome, Plan, Progress, train
 from nacre.train.photos import PhotoSet, open_photos
 from nacre.transforms.quantize import STEPS_PER_OCTAVE, quantize, step_of
@@ -268,21 +268,21 @@ def train_walloc(
     if outcome is None:
         return None
     say("counting tables")
-    _export(recipe, outcome, target, force)
+    names = ", ".join(source.name for source in sources)
+    card = _export(recipe, outcome, names, target, force)
     say(f"measuring on {len(held)} photos")
-    figures = measure(target, held, preset.draws)
-    _export(recipe, outcome, target, True, figures)
+    write_card(target, {**card, "figures": measure(target, held, preset.draws)})
     return target
 
 
 def _export(
     recipe: WallocRecipe,
     outcome: Outcome,
+    sources: str,
     target: Path,
     force: bool,
-    figures: Sequence[dict[str, float]] = (),
-) -> None:
-    """Write the model and its card."""
+) -> dict[str, object]:
+    """Write the model and its card, which has no figures yet; returns the card."""
     model = recipe.model.cpu().eval()
     coder = context_coder(model.context, _grids(recipe))
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -294,17 +294,16 @@ def _export(
     state = model.synthesis.state_dict()
     arrays |= {f"synthesis.{key}": value.numpy() for key, value in state.items()}
     megapixels = recipe.photos.sizes.prod(axis=1).sum() / 1e6
-    card = {
+    card: dict[str, object] = {
         "codec": "walloc-rgb",
-        "data": f"{len(recipe.photos)} photos, {megapixels:.1f} megapixels",
+        "data": f"{len(recipe.photos)} photos, {megapixels:.1f} megapixels, of {sources}",
         "steps": outcome.steps,
         "seconds": round(outcome.seconds),
         "device": outcome.device,
         "plan": {"batch": recipe.plan.batch, "side": recipe.plan.side, "rate": recipe.plan.rate},
         "parameters": sum(p.numel() for p in model.parameters()),
-        "figures": list(figures),
     }
-    write_model(target, arrays, card, force=force)
+    return write_model(target, arrays, card, force=force)
 
 
 def _grids(recipe: WallocRecipe) -> list[tuple[npt.NDArray[np.int16], int]]:
