@@ -51,7 +51,7 @@ def _load(name: str) -> Any:
     loaded = importlib.import_module(module)
     found = getattr(loaded, attribute, None) or loaded.app
     if not isinstance(found, typer.Typer):
-        wrapper = typer.Typer(add_completion=False)
+        wrapper = typer.Typer(add_completion=False, rich_markup_mode=None)
         wrapper.command(name)(found)
         found = wrapper
     command = typer.main.get_command(found)
@@ -61,6 +61,7 @@ def _load(name: str) -> Any:
 
 app = typer.Typer(
     cls=_Commands,
+    rich_markup_mode=None,  # plain help: drawing it would take rich half a second
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -62,6 +62,7 @@ class _Bench(TyperGroup):
 
 app = typer.Typer(
     cls=_Bench,
+    rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
