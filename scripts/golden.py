@@ -29,7 +29,7 @@ from hostile import hostile_streams
 from nacre.media.image import Image
 from nacre.media.metadata import Metadata
 from nacre.registry import codec_class, load_codec
-from nacre.stream import ImageShape, Section, Stream, build_archive, describe
+from nacre.stream import ImageShape, Section, Stream, build_archive, describe, read_header
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 
@@ -95,6 +95,22 @@ COMMON = [
         "archive", "eight grey items of one shape",
         tuple(photo(8, 8, 1, shift=29 * i) for i in range(8)),
     ),
+    Golden(
+        "walloc-rgb", "a lossy RGB picture", photo(64, 48),
+        codec="walloc-rgb", settings={"quality": 50},
+    ),
+    Golden(
+        "walloc-rgb-48", "a lossy picture of 48 channels", photo(50, 41),
+        codec="walloc-rgb", settings={"quality": 70, "channels": 48},
+    ),
+    Golden(
+        "walloc-rgb-12", "a lossy picture of 12 channels, with a model of its own", photo(72, 40),
+        codec="walloc-rgb", settings={"quality": 40, "channels": 12},
+    ),
+    Golden(
+        "walloc-rgba", "a lossy RGB picture with exact alpha", photo(40, 33, 4),
+        codec="walloc-rgb", settings={"quality": 30},
+    ),
 ]  # fmt: skip
 
 UNUSUAL = [
@@ -112,6 +128,18 @@ UNUSUAL = [
     ),
     Golden("archive-empty", "an archive of no items", ()),
     Golden(
+        "walloc-pixel", "1 x 1 grey, lossy", photo(1, 1, 1),
+        codec="walloc-rgb", settings={"quality": 100},
+    ),
+    Golden(
+        "walloc-row", "1100 x 1 grey and alpha, lossy, in two tiles", photo(1100, 1, 2),
+        codec="walloc-rgb", settings={"quality": 20},
+    ),
+    Golden(
+        "walloc-flat", "one colour, lossy, at the coarsest step", flat(24, 24, 77),
+        codec="walloc-rgb", settings={"quality": 0},
+    ),
+    Golden(
         "archive-shapes", "items of three shapes", (photo(3, 5, 1), photo(7, 2, 1), photo(1, 1, 1))
     ),
 ]  # fmt: skip
@@ -124,8 +152,10 @@ def digest(pixels: npt.NDArray[Any]) -> str:
 
 def encode(golden: Golden) -> bytes:
     """The stream of ``golden``."""
-    codec = load_codec(golden.codec)
-    settings = codec_class(golden.codec).settings(**golden.settings)
+    kind = codec_class(golden.codec)
+    settings = kind.settings(**golden.settings)
+    model = kind.model_for(settings) if hasattr(kind, "model_for") else None
+    codec = load_codec(golden.codec, model=model)
     if isinstance(golden.picture, Image):
         stream = codec.encode(golden.picture, settings)
         return replace(stream, sections=(*golden.extra, *stream.sections)).to_bytes()
@@ -133,7 +163,7 @@ def encode(golden: Golden) -> bytes:
     return build_archive(codec.number, items, shape=ImageShape(8, 8, channels=1)).to_bytes()
 
 
-def record(golden: Golden, data: bytes) -> dict[str, Any]:
+def record(golden: Golden, data: bytes, drawer: str) -> dict[str, Any]:
     """What the manifest says of ``golden``.
 
     Lossless codecs answer for the original pixels. Lossy ones answer for their symbols exactly, and
@@ -141,12 +171,12 @@ def record(golden: Golden, data: bytes) -> dict[str, Any]:
     """
     single = isinstance(golden.picture, Image)
     pictures = (golden.picture,) if isinstance(golden.picture, Image) else golden.picture
-    codec = load_codec(golden.codec)
+    codec = load_codec(golden.codec, model=read_header(data).model)
     entry: dict[str, Any] = {"what": golden.what, "codec": golden.codec, "archive": not single}
     if not codec.lossless:
         stream = Stream.from_bytes(data)
         entry["symbols_sha256"] = digest(codec.symbols(stream))
-        codec.decode(stream).save(GOLDEN / "common" / f"{golden.name}.png", force=True)
+        codec.decode(stream).save(GOLDEN / drawer / f"{golden.name}.png", force=True)
     entry["pictures"] = [
         {"shape": list(p.pixels.shape), "depth": p.depth, "sha256": digest(p.pixels)}
         for p in (pictures if codec.lossless else ())
@@ -207,7 +237,7 @@ def main() -> None:
             path.unlink()
     for drawer, goldens in (("common", COMMON), ("unusual", UNUSUAL)):
         streams = {golden.name: encode(golden) for golden in goldens}
-        entries = {golden.name: record(golden, streams[golden.name]) for golden in goldens}
+        entries = {golden.name: record(golden, streams[golden.name], drawer) for golden in goldens}
         write_drawer(drawer, streams, entries)
     bad = hostile_streams()
     write_drawer(

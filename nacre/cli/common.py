@@ -135,7 +135,8 @@ def usage_error(error: Any) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "nacre"
     text = " ".join(error.format_message().split())
-    if not text:  # no command at all: its help was shown
+    if not text and context is not None:  # no command at all
+        typer.echo(context.get_help())
         return UNUSABLE
     say(f"nacre: {text} ({command} --help says more)")
     return UNUSABLE
