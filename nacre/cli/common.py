@@ -132,12 +132,12 @@ def failure(error: BaseException, source: str | None = None) -> int:
 
 def usage_error(error: Any) -> int:
     """Report what typer found wrong with the command line; its exit code."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # typer keeps this class to itself
+        typer.echo(error.format_message())
+        return UNUSABLE
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "nacre"
     text = " ".join(error.format_message().split())
-    if not text and context is not None:  # no command at all
-        typer.echo(context.get_help())
-        return UNUSABLE
     say(f"nacre: {text} ({command} --help says more)")
     return UNUSABLE
 
