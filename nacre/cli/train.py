@@ -27,6 +27,10 @@ def train(
         typer.Option(help="Photos for the card's figures (repeatable); else some are held back."),
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for decoded photos.")] = None,
+    channels: Annotated[
+        list[int] | None,
+        typer.Option(help="Prefix to train: 12, 48 or 192 (repeatable, drawn with equal chances)."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
     side: Annotated[int | None, typer.Option(min=8, help="Of a crop, a multiple of 8.")] = None,
@@ -54,10 +58,14 @@ def train(
     import torch
 
     from nacre.cli.progress import training_bar
-    from nacre.train.walloc import PRESETS, train_walloc
+    from nacre.train.walloc import LOG_STEPS, PRESETS, train_walloc
 
     if preset not in PRESETS:
         raise InputError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
+    if channels and (unknown := set(channels) - set(LOG_STEPS)):
+        raise InputError(
+            f"--channels {min(unknown)} is not one of {', '.join(map(str, LOG_STEPS))}"
+        )
     if side is not None and side % 8:
         raise InputError(f"--side {side} is not a multiple of 8")
     if threads is not None:
@@ -77,7 +85,7 @@ def train(
         model = train_walloc(
             sources,
             out,
-            replace(chosen, plan=plan),
+            replace(chosen, plan=plan, draws=tuple(channels or chosen.draws)),
             name=name or codec,
             validation=validation or (),
             cache=cache,
