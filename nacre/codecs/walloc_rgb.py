@@ -232,9 +232,15 @@ class WallocRGB:
         shape = stream.shape
         if not isinstance(shape, ImageShape) or shape.depth != 8:
             raise FormatError(f"codec {self.name} holds pictures of 8 bits, not {shape}")
+        has_alpha = stream.find(SectionKind.ALPHA) is not None
+        if has_alpha != (shape.channels in (2, 4)):
+            found = "an" if has_alpha else "no"
+            raise FormatError(f"{shape.channels} channels and {found} ALPHA section do not agree")
         if stream.model != self._id:
-            found = stream.model.hex() if stream.model else "none"
-            raise ModelError(f"the stream was made with model {found}, this is {self._id.hex()}")
+            made_with = stream.model.hex() if stream.model else "none"
+            raise ModelError(
+                f"the stream was made with model {made_with}, this is {self._id.hex()}"
+            )
         reader = Reader(stream.payload, "PAYLOAD")
         step_code, prefix, active = (
             reader.unsigned(1, name) for name in ("step code", "channels", "active channels")

@@ -21,7 +21,7 @@ from nacre.media.image import Image
 from nacre.media.metadata import Metadata
 from nacre.models import find_model
 from nacre.registry import load_codec
-from nacre.stream import SectionKind, Stream
+from nacre.stream import ImageShape, Section, SectionKind, Stream
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -211,6 +211,19 @@ def test_a_stream_of_another_model_is_refused(codec: WallocRGB, photo: Pixels) -
     other = Stream(stream.codec, b"\0\0\0", stream.shape, stream.sections)
     with pytest.raises(ModelError, match="000000"):
         nacre.decode(other.to_bytes())
+
+
+def test_alpha_must_be_there_if_and_only_if_the_header_says_so(
+    codec: WallocRGB, photo: Pixels
+) -> None:
+    stream = codec.encode(Image(photo[:8, :8]), WallocRGBSettings())
+    stray = Section(SectionKind.ALPHA, b"")
+    for sections, shape in (
+        ((stray, *stream.sections), stream.shape),
+        (stream.sections, ImageShape(8, 8, 4, 8)),
+    ):
+        with pytest.raises(FormatError, match="ALPHA"):
+            codec.decode(Stream(stream.codec, stream.model, shape, sections))
 
 
 def test_damaged_payloads_behind_good_checksums_raise_nacre_errors(
