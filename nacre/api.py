@@ -11,7 +11,7 @@ import difflib
 import numbers
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -90,7 +90,14 @@ def encode(
     from nacre.media.image import load_image
 
     names = strip.split(",") if isinstance(strip, str) else strip
-    image = load_image(source, limits=limits, strip=[name for name in names if name])
+    image = load_image(
+        source, limits=limits, strip=[name.strip() for name in names if name.strip()]
+    )
+    if entry.lossless and image.notes:
+        raise InputError(
+            f"{'; '.join(image.notes)}: a lossless file would not hold what the source does; "
+            "hand in an array or another kind of file, or use a lossy codec"
+        )
     if not chosen:
         return worker.encode(image, options).to_bytes()
     (target, value), *_ = chosen
@@ -200,6 +207,22 @@ class Decoder:
         """The pictures of ``items``, in their order; the first bad one raises."""
         return [self.decode(data) for data in items]
 
+    def decode_archive(self, data: Data) -> Iterator[Image]:
+        """The pictures of an archive, one after another.
+
+        Raises:
+            FormatError: it is no archive, or damaged.
+        """
+        from nacre.stream import Archive
+
+        content = read_bytes(data)
+        Stream.from_bytes(content, limits=self.limits)  # every checksum
+        archive = Archive.from_bytes(content, limits=self.limits)
+        for index in range(len(archive)):
+            item = archive.item(index)
+            image: Image = self._codec(item).decode(item)
+            yield image
+
     def latents(self, data: Data, *, channels: int | None = None) -> npt.NDArray[np.float32]:
         """As :func:`nacre.latents`."""
         stream, codec = self._open(data)
@@ -213,26 +236,30 @@ class Decoder:
     def _open(self, data: Data) -> tuple[Stream, Codec]:
         """The stream, and the codec with the model that the stream names."""
         stream = Stream.from_bytes(read_bytes(data), limits=self.limits)
+        if stream.items is not None:
+            raise InputError(
+                f"an archive of {stream.items:,} items; use nacre.Decoder().decode_archive(data)"
+            )
+        return stream, self._codec(stream)
+
+    def _codec(self, stream: Stream) -> Codec:
+        """The codec of a stream, with the model that it names."""
         entry = registry.entry(stream.codec)
         name, medium = entry.name, stream.shape.medium.name.lower()
         if medium != entry.medium:
             raise FormatError(f"codec {name!r} is for {entry.medium}, the header says {medium}")
-        if stream.items is not None:
-            raise InputError(
-                f"an archive of {stream.items:,} items; open it with nacre.stream.Archive"
-            )
         if stream.model is None:
             if registry.codec_class(stream.codec).models:
                 raise FormatError(f"a stream of codec {name!r} must name its model, this has none")
-            return stream, load_codec(name, device=self.device)
+            return load_codec(name, device=self.device)
         if self.model is None:
-            return stream, load_codec(name, device=self.device, model=stream.model)
+            return load_codec(name, device=self.device, model=stream.model)
         if self.model.id != stream.model.hex():
             raise ModelError(
                 f"{self.model.path}: this is model {self.model.id}, "
                 f"the stream was made with model {stream.model.hex()}"
             )
-        return stream, load_codec(name, device=self.device, model=self.model.path)
+        return load_codec(name, device=self.device, model=self.model.path)
 
 
 def read_bytes(data: Data) -> bytes | bytearray | memoryview:
@@ -245,10 +272,19 @@ def read_bytes(data: Data) -> bytes | bytearray | memoryview:
         return data
     try:
         if isinstance(data, str | Path):
+            if Path(data).is_char_device() or Path(data).is_block_device():
+                raise InputError(f"{data}: a device, not a file")
             return Path(data).read_bytes()
-        return data.read()
-    except OSError as error:
-        raise InputError(f"{data}: cannot be read: {error.strerror or error}") from error
+        if not hasattr(data, "read"):
+            raise InputError(
+                f"a stream is bytes, a path or a binary file, not {type(data).__name__}"
+            )
+        content = data.read()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{data}: cannot be read: {getattr(error, 'strerror', error)}") from error
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise InputError("the file object gives text; open it in binary mode")
+    return content
 
 
 def _choose(codec: str | None, lossless: bool) -> registry.CodecEntry:
@@ -318,8 +354,12 @@ def _check_region(region: Region, shape: Shape) -> None:
     """Raise :class:`InputError` unless ``region`` lies inside the picture."""
     if not isinstance(shape, ImageShape):
         raise InputError("a region can only be cut out of a picture")
-    if len(region) != 4:
-        raise InputError(f"region {region!r} is not (x, y, width, height)")
+    if (
+        not isinstance(region, tuple | list)
+        or len(region) != 4
+        or not all(isinstance(value, numbers.Integral) for value in region)
+    ):
+        raise InputError(f"region {region!r} is not (x, y, width, height) in whole pixels")
     x, y, width, height = region
     inside = x >= 0 and y >= 0 and 1 <= width <= shape.width - x and 1 <= height <= shape.height - y
     if not inside:

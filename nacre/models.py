@@ -114,8 +114,8 @@ def find_model(reference: str | Path | bytes, *, codec: str | None = None) -> Mo
         codec: when given, the model must belong to it.
 
     Raises:
-        ModelError: there is no such model, two different files have the name, the file or its card
-            is damaged, or it belongs to another codec.
+        ModelError: there is no such model, the file or its card is damaged, or it belongs to
+            another codec.
     """
     card = read_card(_locate(reference, codec))
     if codec is not None and card.codec != codec:
@@ -136,14 +136,9 @@ def _locate(reference: str | Path | bytes, codec: str | None) -> Path:
         if not path.is_file():
             raise ModelError(f"{path}: no such model file (expected a path to NAME{SUFFIX})")
         return path
-    named = [path for path in model_files() if path.stem == text]
-    if named:
-        if len({model_id(path) for path in named}) > 1:
-            raise ModelError(
-                f"two different model files are called {text!r}: {', '.join(map(str, named))}; "
-                "choose one by its path or id"
-            )
-        return named[0]
+    for path in model_files():
+        if path.stem == text:
+            return path  # folders are in order: what ships cannot be replaced by accident
     if len(text) == 2 * ID_BYTES and all(digit in "0123456789abcdef" for digit in text.lower()):
         return _locate_id(bytes.fromhex(text), owner)
     known = ", ".join(sorted({path.stem for path in model_files()})) or "none"

@@ -103,7 +103,7 @@ def message(error: BaseException) -> str:
         name = f"{error.filename}: " if error.filename is not None else ""
         return f"{name}{error.strerror or error}"
     if isinstance(error, MemoryError):
-        return "out of memory; try --limit strict, fewer --jobs, or a --region"
+        return "out of memory; try fewer --jobs, or a --region"
     if isinstance(error, NacreError):
         return " ".join(str(error).split())
     if extra := _extra(error):

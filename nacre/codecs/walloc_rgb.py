@@ -54,8 +54,8 @@ from nacre.transforms.wavelet import pad_to_multiple
 
 TILE = 128
 """Latent positions on a side of a tile: 1024 pixels."""
-BAND = 128
-"""Rows of latents that are transformed at once; bounds memory, never changes a stream."""
+BLOCK = (128, 512)
+"""Rows and columns of latents that are transformed at once; bounds memory, changes no stream."""
 FINEST, COARSEST = 64, 224
 """Step codes of quality 100 and 0: steps of 4 and 128 (of 255)."""
 
@@ -166,16 +166,22 @@ class WallocRGB:
         height, width = (-(-n // STRIDE) for n in pixels.shape[:2])
         symbols = np.empty((settings.channels, height, width), np.int16)
         step = step_of(settings.step_code)
-        for top in range(0, height, BAND):
-            bottom = min(top + BAND, height)
+        for rows, columns in _cut(height, width, BLOCK):
             # The packet reads as far to the sides as its inverse does.
-            first, last = max(top - PACKET_REACH, 0), min(bottom + PACKET_REACH, height)
-            rows = np.ascontiguousarray(pixels[first * STRIDE : last * STRIDE])
-            band = torch.from_numpy(rows).to(self._device).permute(2, 0, 1)[None].float()
+            top, bottom = max(rows.start - PACKET_REACH, 0), min(rows.stop + PACKET_REACH, height)
+            left = max(columns.start - PACKET_REACH, 0)
+            right = min(columns.stop + PACKET_REACH, width)
+            part = pixels[top * STRIDE : bottom * STRIDE, left * STRIDE : right * STRIDE]
+            block = torch.from_numpy(np.ascontiguousarray(part)).to(self._device)
             with torch.inference_mode():
-                latents = self._analysis(pad_to_multiple(band, STRIDE, dims=2), settings.channels)
-                inner = quantize(latents[0, :, top - first : bottom - first], step)
-            symbols[:, top:bottom] = inner.to(torch.int16).cpu().numpy()
+                samples = pad_to_multiple(block.permute(2, 0, 1)[None].float(), STRIDE, dims=2)
+                latents = self._analysis(samples, settings.channels)[
+                    0,
+                    :,
+                    rows.start - top : rows.stop - top,
+                    columns.start - left : columns.stop - left,
+                ]
+                symbols[:, rows, columns] = quantize(latents, step).to(torch.int16).cpu().numpy()
         return symbols
 
     def _write_payload(self, symbols: Symbols, settings: WallocRGBSettings) -> bytes:
@@ -183,7 +189,7 @@ class WallocRGB:
         active = int(used[-1]) + 1 if len(used) else 0
         tiles = [
             self._context.encode(np.ascontiguousarray(symbols[:, y, x]), settings.step_code, active)
-            for y, x in _tiles(*symbols.shape[1:])
+            for y, x in _cut(symbols.shape[1], symbols.shape[2], (TILE, TILE))
         ]
         head = bytes([settings.step_code, CHANNELS.index(settings.channels), active])
         return head + pack_segments(
@@ -204,7 +210,11 @@ class WallocRGB:
             pixels[..., :3] = colours
         if shape.channels in (2, 4):
             plane = decode_plane(
-                stream.section(SectionKind.ALPHA), shape.height, shape.width, where="ALPHA"
+                stream.section(SectionKind.ALPHA),
+                shape.height,
+                shape.width,
+                rows=y + height,
+                where="ALPHA",
             )
             pixels[..., -1] = plane[y : y + height, x : x + width]
         return Image(pixels, Metadata.from_stream(stream))
@@ -232,6 +242,11 @@ class WallocRGB:
         shape = stream.shape
         if not isinstance(shape, ImageShape) or shape.depth != 8:
             raise FormatError(f"codec {self.name} holds pictures of 8 bits, not {shape}")
+        columns, rows = _grid(shape)
+        padded = columns * rows * STRIDE**2  # what memory is taken for; a thin picture has far less
+        stream.limits.check(
+            "pixels", padded, f"picture of {shape.width} x {shape.height} in blocks"
+        )
         has_alpha = stream.find(SectionKind.ALPHA) is not None
         if has_alpha != (shape.channels in (2, 4)):
             found = "an" if has_alpha else "no"
@@ -252,7 +267,9 @@ class WallocRGB:
                 f"PAYLOAD: {CHANNELS[prefix]} channels, which its model does not have"
             )
         segments = unpack_segments(reader.rest(), where="PAYLOAD")
-        expected = len(_passes(CHANNELS[prefix])) * sum(1 for _ in _tiles(*_grid(shape)[::-1]))
+        expected = len(_passes(CHANNELS[prefix])) * sum(
+            1 for _ in _cut(*_grid(shape)[::-1], (TILE, TILE))
+        )
         if len(segments) != expected:
             raise FormatError(f"PAYLOAD: {len(segments)} segments, {expected} are expected")
         return shape, _Payload(step_code, CHANNELS[prefix], active, segments)
@@ -264,7 +281,7 @@ class WallocRGB:
         x, y, width, height = area
         out = np.zeros((channels, height, width), np.int16)
         grid_width, grid_height = _grid(shape)
-        tiles = list(_tiles(grid_height, grid_width))
+        tiles = list(_cut(grid_height, grid_width, (TILE, TILE)))
         passes = len(_passes(channels))
         for index, (rows, columns) in enumerate(tiles):
             top, bottom = max(rows.start, y), min(rows.stop, y + height)
@@ -299,18 +316,26 @@ class WallocRGB:
         )
         step = torch.full((1,), step_of(payload.step_code), device=self._device)
         out = np.empty((height, width, 3), np.uint8)
-        for start in range(top, bottom, BAND):
-            stop = min(start + BAND, bottom)
-            low, high = max(start - halo, 0), min(stop + halo, grid_height)
-            band = torch.from_numpy(symbols[:, low - first : high - first]).to(self._device)
+        area = (bottom - top, -(-(x + width) // STRIDE) - x // STRIDE)
+        for rows, columns in _cut(*area, BLOCK):
+            # In latents of the whole grid: the block, and the block with its halo.
+            y0, y1 = top + rows.start, top + rows.stop
+            x0, x1 = x // STRIDE + columns.start, x // STRIDE + columns.stop
+            low, high = max(y0 - halo, 0), min(y1 + halo, grid_height)
+            west, east = max(x0 - halo, 0), min(x1 + halo, grid_width)
+            part = symbols[:, low - first : high - first, west - left : east - left]
+            block = torch.from_numpy(np.ascontiguousarray(part)).to(self._device)
             with torch.inference_mode():
-                colours = self._synthesis(band[None].float() * step, step)[0]
+                colours = self._synthesis(block[None].float() * step, step)[0]
                 rounded = colours.round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0)
-            # Pixel rows of this band that lie inside the region, then the same in its own frame.
-            above, below = max(start * STRIDE, y), min(stop * STRIDE, y + height)
-            cut = rounded[above - low * STRIDE : below - low * STRIDE]
-            columns = slice(x - left * STRIDE, x - left * STRIDE + width)
-            out[above - y : below - y] = cut[:, columns].cpu().numpy()
+            # Pixels of the block that lie inside the region, in the frames of both.
+            above, below = max(y0 * STRIDE, y), min(y1 * STRIDE, y + height)
+            start, stop = max(x0 * STRIDE, x), min(x1 * STRIDE, x + width)
+            cut = rounded[
+                above - low * STRIDE : below - low * STRIDE,
+                start - west * STRIDE : stop - west * STRIDE,
+            ]
+            out[above - y : below - y, start - x : stop - x] = cut.cpu().numpy()
         return out
 
 
@@ -329,11 +354,11 @@ def _grid(shape: ImageShape) -> tuple[int, int]:
     return -(-shape.width // STRIDE), -(-shape.height // STRIDE)
 
 
-def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of every tile of a latent grid, row by row."""
-    for y in range(0, height, TILE):
-        for x in range(0, width, TILE):
-            yield slice(y, min(y + TILE, height)), slice(x, min(x + TILE, width))
+def _cut(height: int, width: int, size: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of every block of at most ``size`` of a grid, row by row."""
+    for y in range(0, height, size[0]):
+        for x in range(0, width, size[1]):
+            yield slice(y, min(y + size[0], height)), slice(x, min(x + size[1], width))
 
 
 @functools.cache

@@ -140,8 +140,9 @@ class ContextCoder:
             if own <= 0:
                 yield np.zeros(0, np.int32), np.zeros(0, np.uint8)
                 continue
-            numbers, means, here = self._choose(p, net, known, step_code, own)
-            yield symbols[here].astype(np.int32) - means, numbers
+            numbers, means = self._choose(p, net, known, step_code, own)
+            parts = [symbols[part].ravel() for part in _parts(p, own)]
+            yield np.concatenate(parts).astype(np.int32) - means, numbers
 
     def decode(
         self, messages: Sequence[Any], shape: tuple[int, int, int], step_code: int, active: int
@@ -160,15 +161,19 @@ class ContextCoder:
                 if len(message):
                     raise FormatError(f"PAYLOAD: {len(message)} bytes for channels that are zero")
                 continue
-            numbers, means, here = self._choose(p, net, known, step_code, own)
+            numbers, means = self._choose(p, net, known, step_code, own)
             # The container's checksum has been verified; coding it all again would say no more.
             values = coder.decode(message, numbers, self.tables, check=False) + means
             narrow = values.astype(np.int16)
             if (narrow != values).any():
                 raise FormatError("PAYLOAD: a symbol exceeds 16 bits; the stream is damaged")
-            symbols[here] = narrow
-            part = torch.from_numpy(symbols[p.first : p.first + own]).to(self.device)
-            known[0, p.first : p.first + own] = part
+            start = 0
+            for part in _parts(p, own):
+                shaped = symbols[part]
+                symbols[part] = narrow[start : start + shaped.size].reshape(shaped.shape)
+                start += shaped.size
+            coded = torch.from_numpy(symbols[p.first : p.first + own])
+            known[0, p.first : p.first + own] = coded.to(self.device)
         return symbols
 
     @functools.cached_property
@@ -177,8 +182,8 @@ class ContextCoder:
 
     def _choose(
         self, p: Pass, net: PassNet, known: torch.Tensor, step_code: int, own: int
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], tuple[npt.NDArray[np.intp], ...]]:
-        """Table numbers and integer means of a pass, and where its symbols lie, ``[N]`` each."""
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+        """Table numbers and integer means of a pass in coding order, ``[N]`` each."""
         height, width = known.shape[2:]
         numbers, means = [], []
         with torch.inference_mode():
@@ -189,8 +194,8 @@ class ContextCoder:
                     numbers.append(chosen[0, :own].to(torch.uint8).cpu().numpy().ravel())
                     means.append(whole[0, :own].to(torch.int32).cpu().numpy().ravel())
         if not numbers:
-            return np.zeros(0, np.uint8), np.zeros(0, np.int32), _places(p, own, height, width)
-        return np.concatenate(numbers), np.concatenate(means), _places(p, own, height, width)
+            return np.zeros(0, np.uint8), np.zeros(0, np.int32)
+        return np.concatenate(numbers), np.concatenate(means)
 
     def _see(
         self, p: Pass, known: torch.Tensor, step_code: int
@@ -243,14 +248,10 @@ class ContextCoder:
         return cls(tuple(nets), tables, magnitudes.astype(np.uint8), device)
 
 
-@functools.lru_cache(maxsize=128)
-def _places(p: Pass, own: int, height: int, width: int) -> tuple[npt.NDArray[np.intp], ...]:
-    """Channel, row and column of every symbol of a pass in coding order, ``[N]`` each."""
-    grids = [
-        np.mgrid[p.first : p.first + own, y:height:stride, x:width:stride].reshape(3, -1)
-        for stride, y, x in p.lattices
-    ]
-    return tuple(np.concatenate(grids, axis=1))
+def _parts(p: Pass, own: int) -> list[tuple[slice, slice, slice]]:
+    """Channels, rows and columns of each lattice of a pass."""
+    channels = slice(p.first, p.first + own)
+    return [(channels, slice(y, None, s), slice(x, None, s)) for s, y, x in p.lattices]
 
 
 def under(

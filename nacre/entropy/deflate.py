@@ -105,14 +105,16 @@ def encode_plane(plane: npt.NDArray[np.uint8]) -> bytes:
 
 
 def decode_plane(
-    data: Bytes, height: int, width: int, *, where: str = "plane"
+    data: Bytes, height: int, width: int, *, rows: int | None = None, where: str = "plane"
 ) -> npt.NDArray[np.uint8]:
-    """The plane ``[height, width]`` (uint8) in ``data``.
+    """The plane ``[height, width]`` (uint8) in ``data``, or its first ``rows`` rows.
 
     Raises:
         FormatError: ``data`` does not hold a plane of that size.
     """
-    plane: npt.NDArray[np.uint8] = decode_samples(data, (height, width, 1), np.uint8, where=where)
+    plane: npt.NDArray[np.uint8] = decode_samples(
+        data, (height, width, 1), np.uint8, rows=rows, where=where
+    )
     return plane[:, :, 0]
 
 

@@ -66,17 +66,17 @@ class Metadata:
         )
 
     @classmethod
-    def from_stream(cls, stream: Stream, *, limits: Limits = Limits.DEFAULT) -> Metadata:
+    def from_stream(cls, stream: Stream) -> Metadata:
         """The metadata that ``stream`` carries.
 
         Raises:
             FormatError: a metadata section is damaged.
-            LimitExceeded: one declares more than ``limits.bytes``.
+            LimitExceeded: one declares more than ``stream.limits.bytes``.
         """
         contents = []
         for kind in _KINDS:
             body = stream.find(kind)
-            contents.append(None if body is None else _unpack(body, kind.name, limits))
+            contents.append(None if body is None else _unpack(body, kind.name, stream.limits))
         icc, exif, xmp, tags = contents
         return cls(icc, exif, xmp, _unpack_tags(tags) if tags is not None else ())
 

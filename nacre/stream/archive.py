@@ -86,6 +86,7 @@ class Archive:
     data: Bytes
     offsets: tuple[int, ...]
     shapes: tuple[Shape, ...] | None
+    limits: Limits = Limits.DEFAULT
 
     @classmethod
     def from_bytes(cls, data: Bytes, *, limits: Limits = Limits.DEFAULT) -> Archive:
@@ -115,7 +116,7 @@ class Archive:
             raise FormatError(
                 f"INDEX: items of {sum(sizes):,} bytes in a PAYLOAD of {payload.length:,}"
             )
-        return cls(header, data, _offsets(sizes, payload), shapes)
+        return cls(header, data, _offsets(sizes, payload), shapes, limits)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -131,7 +132,7 @@ class Archive:
         body = bytes(memoryview(self.data)[self.offsets[index] : self.offsets[index + 1]])
         shape = self.shapes[index] if self.shapes else self.header.shape
         sections = (Section(SectionKind.PAYLOAD, body),)
-        return Stream(self.header.codec, self.header.model, shape, sections)
+        return Stream(self.header.codec, self.header.model, shape, sections, None, self.limits)
 
 
 def _offsets(sizes: list[int], payload: Entry) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nacre.errors import ChecksumMismatch, FormatError, InputError, NacreError, Truncated
@@ -93,6 +93,7 @@ class Stream:
         shape: size of the medium; of an archive whose items differ, the greatest of each size.
         sections: in file order; one of them is ``PAYLOAD``, and no kind occurs twice.
         items: number of items of an archive; None for a single item.
+        limits: what whoever read it allows; codecs check what they inflate or pad against it.
     """
 
     codec: int
@@ -100,6 +101,7 @@ class Stream:
     shape: Shape
     sections: tuple[Section, ...]
     items: int | None = None
+    limits: Limits = field(default=Limits.DEFAULT, compare=False)
 
     def to_bytes(self) -> bytes:
         """The file's bytes: equal streams give equal bytes.
@@ -135,7 +137,7 @@ class Stream:
                 "the file is damaged or two files were joined"
             )
         sections = tuple(Section(e.kind, read_section(view, e)) for e in header.sections)
-        return cls(header.codec, header.model, header.shape, sections, header.items)
+        return cls(header.codec, header.model, header.shape, sections, header.items, limits)
 
     def find(self, kind: SectionKind) -> bytes | None:
         """The body of the section of that kind; None when there is none."""

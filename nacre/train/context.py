@@ -13,6 +13,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
+from nacre.entropy.context import LINEAR_CHANNELS
 from nacre.entropy.grid import GROUPS, PASSES, Pass
 
 SCALE_FLOOR = math.log2(0.11)
@@ -22,8 +23,6 @@ MAGNITUDE_CAP = 8.0
 """log2(1 + |q|) saturates here: beyond 255 a neighbour says nothing new."""
 STEP_CENTRE = 4.0
 """log2 of the step in the middle of the trained range."""
-LINEAR_CHANNELS = 12
-"""The mean filter sees the values of at most so many earlier channels."""
 
 
 def magnitude(symbols: torch.Tensor) -> torch.Tensor:

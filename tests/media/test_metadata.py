@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def stream_of(metadata: Metadata) -> Stream:
 def test_metadata_obeys_limits() -> None:
     big = Metadata(xmp=b"x" * 10_000)
     with pytest.raises(LimitExceeded, match="XMP"):
-        Metadata.from_stream(stream_of(big), limits=Limits(bytes=9_999))
+        Metadata.from_stream(replace(stream_of(big), limits=Limits(bytes=9_999)))
     with pytest.raises(InputError, match="--strip icc"):
         Metadata(icc=bytes(MAX_CONTENT + 1)).to_sections()
 
