@@ -86,7 +86,7 @@ def test_a_model_of_another_codec_is_refused(write_model: WriteModel) -> None:
         models.find_model("m", codec="walloc-rgb")
 
 
-def test_two_different_files_of_one_name_are_refused(
+def test_the_first_folder_with_a_name_wins(
     write_model: WriteModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_model("m", 2.0)
@@ -95,10 +95,9 @@ def test_two_different_files_of_one_name_are_refused(
     monkeypatch.setattr(models, "SHIPPED", shipped)
     for suffix in (".safetensors", ".json"):
         shutil.copy(path.with_suffix(suffix), shipped)
+    other = write_model("m", 3.0)
     assert models.find_model("m").path == shipped / "m.safetensors"
-    write_model("m", 3.0)
-    with pytest.raises(ModelError, match="two different model files"):
-        models.find_model("m")
+    assert models.find_model(models.model_id(other)).path == other  # by its id it is found as well
 
 
 def truncate(path: Path) -> None:

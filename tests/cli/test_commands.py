@@ -388,11 +388,19 @@ def test_sixteen_bits_come_back(pictures: Pictures) -> None:
     assert np.array_equal(np.asarray(PIL.Image.open("back.png")), pictures["grey16"][..., 0])
 
 
-def test_notes_are_said(capsys: Capture) -> None:
+def test_notes_are_said(toy: Path, capsys: Capture) -> None:
     frames = [PIL.Image.new("L", (4, 4), level) for level in (0, 255)]
     frames[0].save("two.gif", save_all=True, append_images=frames[1:])
-    assert run(["encode", "two.gif", "--lossless"]) == 0
+    assert run(["encode", "two.gif", "--codec", "toy"]) == 0
     assert "note: only the first of 2 pictures" in lines(capsys)[1][0]
+
+
+def test_lossless_refuses_what_was_changed_while_reading(capsys: Capture) -> None:
+    frames = [PIL.Image.new("L", (4, 4), level) for level in (0, 255)]
+    frames[0].save("two.gif", save_all=True, append_images=frames[1:])
+    assert run(["encode", "two.gif", "--lossless"]) == 2
+    assert "would not hold what the source does" in lines(capsys)[1][0]
+    assert not Path("two.gif.ncr").exists()
 
 
 def test_a_bug_is_owned_in_one_line(

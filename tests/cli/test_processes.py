@@ -169,29 +169,3 @@ def test_ctrl_c_ends_in_one_line(
     assert run(["encode", str(picture_file), "--lossless"]) == 130
     assert capsys.readouterr().err.count("\n") <= 1
     assert not picture_file.with_name("photo.png.ncr").exists()
-
-
-@pytest.mark.parametrize("what", ["import", "help", "info"])
-def test_starts_in_half_a_second(what: str, picture_file: Path) -> None:
-    stream = picture_file.with_name("a.ncr")
-    stream.write_bytes(nacre.encode(picture_file, lossless=True))
-    command = {
-        "import": [sys.executable, "-c", "import nacre"],
-        "help": [*NACRE, "--help"],
-        "info": [*NACRE, "info", str(stream)],
-    }[what]
-    times = []
-    for _ in range(5):
-        before = os.times()
-        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-        after = os.times()
-        # Processor time, because other work on the machine must not fail the test.
-        times.append(
-            after.children_user
-            - before.children_user
-            + after.children_system
-            - before.children_system
-        )
-        if times[-1] < 0.5:
-            return
-    pytest.fail(f"{command} takes {min(times):.2f} s")
