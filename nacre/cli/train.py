@@ -10,6 +10,10 @@ import typer
 
 from nacre.cli.common import DeviceFlag, ForceFlag, QuietFlag, say
 from nacre.errors import InputError
+from nacre.registry import resolve_device
+
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true")
 
 
 def train(
@@ -60,6 +64,8 @@ def train(
     from nacre.cli.progress import training_bar
     from nacre.train.walloc import LOG_STEPS, PRESETS, train_walloc
 
+    if precision not in PRECISIONS:
+        raise InputError(f"--precision {precision!r} is not one of {', '.join(PRECISIONS)}")
     if preset not in PRESETS:
         raise InputError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
     if channels and (unknown := set(channels) - set(LOG_STEPS)):
@@ -89,7 +95,7 @@ def train(
             name=name or codec,
             validation=validation or (),
             cache=cache,
-            device=device,
+            device=resolve_device(device),
             devices=devices,
             precision=precision,
             seconds=None if minutes is None else minutes * 60,

@@ -16,7 +16,7 @@ that the first part of a file is a coarser picture. docs/walloc.md is the specif
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -45,6 +45,7 @@ from nacre.stream import (
 from nacre.transforms.quantize import quantize, step_of
 from nacre.transforms.walloc import (
     CHANNELS,
+    DIMENSIONS,
     PACKET_REACH,
     STRIDE,
     analysis_from_arrays,
@@ -128,6 +129,7 @@ class WallocRGB:
             self._analysis = analysis_from_arrays(under(arrays, "analysis.")).to(self._device)
             self._synthesis = synthesis_from_arrays(under(arrays, "synthesis.")).to(self._device)
             self._context = ContextCoder.from_arrays(under(arrays, "context."), device)
+            _check_model(arrays, self._prefixes, self._context)
         except (KeyError, RuntimeError, ValueError) as error:
             raise ModelError(f"{card.path}: not a model of {self.name} ({error})") from error
 
@@ -337,6 +339,28 @@ class WallocRGB:
             ]
             out[above - y : below - y, start - x : stop - x] = cut.cpu().numpy()
         return out
+
+
+def _check_model(
+    arrays: Mapping[str, npt.NDArray[np.generic]], prefixes: tuple[int, ...], context: ContextCoder
+) -> None:
+    """Raise :class:`ValueError` unless the arrays of a model file fit each other."""
+    if not prefixes or not set(prefixes) <= set(CHANNELS):
+        raise ValueError(f"prefixes {prefixes}")
+    most = max(prefixes)
+    if arrays["analysis.weight"].shape != (most, DIMENSIONS):
+        raise ValueError(f"analysis.weight is {arrays['analysis.weight'].shape}")
+    if len(context.nets) < len(_passes(most)):
+        raise ValueError(f"{len(context.nets)} passes for {most} channels")
+    for p, net in zip(PASSES, context.nets, strict=False):
+        own = p.end - p.first
+        seen = p.first + own * p.sees_group + 1
+        ends = (net.deep.layers[0], net.deep.layers[-1], net.shortcut.layers[-1])
+        if ends[0].weight.shape[1] != seen or any(len(layer.weight) != own for layer in ends[1:]):
+            raise ValueError(f"the networks of pass {p.group}.{p.index} do not fit it")
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} is not finite")
 
 
 def _split(image: Image) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
