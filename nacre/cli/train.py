@@ -12,7 +12,6 @@ from nacre.cli.common import DeviceFlag, ForceFlag, QuietFlag, say
 from nacre.errors import InputError
 from nacre.registry import resolve_device
 
-
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true")
 
 

@@ -71,6 +71,10 @@ class Recipe(Protocol):
     def model(self) -> torch.nn.Module:
         """What is trained, in place."""
 
+    @property
+    def about(self) -> str:
+        """What, beside the plan, a run must have in common with the checkpoint it goes on from."""
+
     def batch(self, step: int, rank: int) -> torch.Tensor:
         """The input of one step, on the CPU; depends on nothing but its arguments and the plan."""
 
@@ -96,12 +100,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished run knows about itself; goes into the model's card."""
+    """What a finished run knows about itself; goes into the model's card.
+
+    ``first`` is true in the process that exports; the others have nothing more to do.
+    """
 
     steps: int
     seconds: float
     device: str
     loss: float
+    first: bool = True
 
 
 def train(
@@ -134,9 +142,17 @@ def train(
         InputError: the checkpoint belongs to another plan.
     """
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
     from torch.utils.tensorboard import SummaryWriter
 
-    fabric = Fabric(accelerator=device, devices=devices, precision=precision)  # type: ignore[arg-type]
+    # A batch trains one prefix, so some parameters have no gradient in some steps.
+    strategy = DDPStrategy(find_unused_parameters=True) if devices > 1 else "auto"
+    fabric = Fabric(
+        accelerator=device,
+        devices=devices,
+        strategy=strategy,
+        precision=precision,  # type: ignore[arg-type]
+    )
     fabric.launch()
     optimizer = torch.optim.Adam(recipe.groups(), lr=plan.rate, betas=(0.9, 0.99))
     model, optimizer = fabric.setup(recipe.model, optimizer)
@@ -144,7 +160,7 @@ def train(
     checkpoint = folder / "checkpoint.safetensors"
     first, spent = 0, 0.0
     if checkpoint.exists():
-        first, spent = _restore(checkpoint, plan, recipe.model, mean, optimizer)
+        first, spent = _restore(checkpoint, plan, recipe, mean, optimizer)
     folder.mkdir(parents=True, exist_ok=True)
     events = SummaryWriter(str(folder), purge_step=first) if fabric.is_global_zero else None
     began, meter = time.monotonic(), _Meter()
@@ -169,13 +185,19 @@ def train(
         elapsed = time.monotonic() - began
         over = fabric.broadcast(seconds is not None and elapsed > seconds)
         if fabric.is_global_zero and (over or done % (every * 10) == 0 or finished):
-            _save(checkpoint, plan, done, spent + elapsed, recipe.model, mean, optimizer)
+            _save(checkpoint, plan, done, spent + elapsed, recipe, mean, optimizer)
         if over and not finished:
             return None
     if events is not None:
         events.close()
     recipe.model.load_state_dict(mean)
-    return Outcome(plan.steps, spent + time.monotonic() - began, str(fabric.device), meter.loss)
+    return Outcome(
+        plan.steps,
+        spent + time.monotonic() - began,
+        str(fabric.device),
+        meter.loss,
+        fabric.is_global_zero,
+    )
 
 
 class _Meter:
@@ -223,15 +245,20 @@ def _save(
     plan: Plan,
     step: int,
     seconds: float,
-    model: torch.nn.Module,
+    recipe: Recipe,
     mean: dict[str, torch.Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    tensors = {f"model.{n}": v.detach() for n, v in model.state_dict().items()}
+    tensors = {f"model.{n}": v.detach() for n, v in recipe.model.state_dict().items()}
     tensors |= {f"mean.{n}": v for n, v in mean.items()}
     tensors |= dict(_moments(optimizer))
     tensors = {name: value.contiguous().cpu().clone() for name, value in tensors.items()}
-    about = {"plan": json.dumps(asdict(plan)), "step": str(step), "seconds": repr(seconds)}
+    about = {
+        "plan": json.dumps(asdict(plan)),
+        "recipe": recipe.about,
+        "step": str(step),
+        "seconds": repr(seconds),
+    }
     partial = path.with_suffix(f".{os.getpid()}.partial")
     save_file(tensors, partial, about)
     partial.replace(path)
@@ -240,7 +267,7 @@ def _save(
 def _restore(
     path: Path,
     plan: Plan,
-    model: torch.nn.Module,
+    recipe: Recipe,
     mean: dict[str, torch.Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> tuple[int, float]:
@@ -251,11 +278,12 @@ def _restore(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:  # safetensors raises its own kinds
         raise ModelError(f"{path}: not a checkpoint ({error}); delete it to begin anew") from error
-    if json.loads(about.get("plan", "{}")) != asdict(plan):
+    if json.loads(about.get("plan", "{}")) != asdict(plan) or about.get("recipe") != recipe.about:
         raise InputError(
-            f"{path}: belongs to another plan ({about.get('plan')}); "
+            f"{path}: belongs to another plan ({about.get('plan')} {about.get('recipe')}); "
             "choose another --out, or delete it to begin anew"
         )
+    model = recipe.model
     model.load_state_dict({n: tensors[f"model.{n}"] for n in model.state_dict()})
     for name, value in mean.items():
         value.copy_(tensors[f"mean.{name}"])

@@ -119,7 +119,8 @@ def open_photos(sources: Sequence[Path], cache: Path) -> PhotoSet:
                 file.write(pixels.tobytes())
                 sizes.append((pixels.shape[0], pixels.shape[1]))
         partial.replace(flat)
-        index.write_text(json.dumps({"sizes": sizes}))
+        partial.write_text(json.dumps({"sizes": sizes}))
+        partial.replace(index)
     sizes_array = np.asarray(json.loads(index.read_text())["sizes"], np.int64).reshape(-1, 2)
     if not len(sizes_array):
         raise InputError(f"none of {len(photos)} photos could be read")

@@ -12,6 +12,8 @@ fifth the analysis is frozen and everything is rounded, exactly as the codec doe
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -163,6 +165,13 @@ class WallocRecipe:
     draws: Sequence[int] = DRAWS
     matrices: float = 0.05
 
+    @property
+    def about(self) -> str:
+        """Photos, prefixes, rates and sizes."""
+        sizes = [list(value.shape) for value in self.model.state_dict().values()]
+        photos = hashlib.sha256(self.photos.sizes.tobytes()).hexdigest()[:16]
+        return json.dumps([photos, list(self.draws), self.matrices, sizes])
+
     def batch(self, step: int, rank: int) -> torch.Tensor:
         """Crops ``[B, side, side, 3]``, uint8."""
         crops = self.photos.crops(
@@ -267,6 +276,8 @@ def train_walloc(
     )
     if outcome is None:
         return None
+    if not outcome.first:
+        raise SystemExit(0)  # a process that only helped to train
     say("counting tables")
     names = ", ".join(source.name for source in sources)
     card = _export(recipe, outcome, names, target, force)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +126,9 @@ def test_a_checkpoint_of_another_plan_or_kind_is_refused(
     other = replace(PLAN, steps=13)
     with pytest.raises(InputError, match="another plan"):
         train(recipe(photo_set, other), other, tmp_path, device="cpu")
+    fewer = replace(recipe(photo_set, PLAN), draws=(12,))
+    with pytest.raises(InputError, match="another plan"):
+        train(fewer, PLAN, tmp_path, device="cpu")
     (tmp_path / "checkpoint.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ModelError, match="not a checkpoint"):
         train(recipe(photo_set, PLAN), PLAN, tmp_path, device="cpu")
@@ -161,3 +166,12 @@ def test_the_command_line_trains_and_refuses_what_it_cannot_do(
     assert run([*command, *options, "--minutes", "0", "--device", "cpu"]) == 0
     assert "the same command goes on" in capsys.readouterr().err
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(photos: list[Path], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nacre", "train", "walloc-rgb", *map(str, photos)]
+    options = ["--steps", "4", "--batch", "1", "--side", "64", "--preset", "tiny"]
+    options += ["--validation", str(photos[0]), "--device", "cpu", "--devices", "2"]
+    subprocess.run([*command, *options, "-o", str(tmp_path)], check=True, timeout=300)
+    assert json.loads((tmp_path / "walloc-rgb.json").read_text())["steps"] == 4
