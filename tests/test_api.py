@@ -318,3 +318,15 @@ def test_pillow_carries_metadata(pictures: Pictures) -> None:
     with PIL.Image.open(io.BytesIO(nacre.encode(image, lossless=True))) as opened:
         assert opened.info["icc_profile"] == b"profile"
         assert opened.info["Title"] == "x"
+
+
+def test_an_archive_gives_its_pictures_one_after_another() -> None:
+    items = [np.full((4, 6, 1), 40 * i, np.uint8) for i in range(5)]
+    streams = [Stream.from_bytes(nacre.encode(item, lossless=True)) for item in items]
+    data = build_archive(0, streams).to_bytes()
+    decoded = list(nacre.Decoder().decode_archive(data))
+    assert [image.pixels.tolist() for image in decoded] == [item.tolist() for item in items]
+    with pytest.raises(nacre.InputError, match="decode_archive"):
+        nacre.decode(data)
+    with pytest.raises(nacre.FormatError):
+        list(nacre.Decoder().decode_archive(data[:-1]))
