@@ -1,4 +1,4 @@
-"""nacre's wavelet packets beside PyWavelets' on one core: python scripts/reproduce/wavelet_speed.py"""
+"""nacre's wavelet packets beside PyWavelets' on one core; run without arguments."""
 
 from __future__ import annotations
 
