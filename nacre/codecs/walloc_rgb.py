@@ -224,15 +224,18 @@ class WallocRGB:
     def symbols(self, stream: Stream, *, channels: int | None = None) -> Symbols:
         """The integers that were coded, ``[channels, ceil(H / 8), ceil(W / 8)]``."""
         shape, payload = self._open(stream)
-        count = _prefix(payload, channels)
-        area = (0, 0, *_grid(shape))
-        return self._decode_symbols(payload, shape, area, count)
+        return self._all_symbols(shape, payload, channels)
 
     def latents(self, stream: Stream, *, channels: int | None = None) -> npt.NDArray[np.float32]:
         """Symbols times the step, ``[channels, ceil(H / 8), ceil(W / 8)]``, of 8-bit samples."""
-        _, payload = self._open(stream)
-        symbols = self.symbols(stream, channels=channels)
+        shape, payload = self._open(stream)
+        symbols = self._all_symbols(shape, payload, channels)
         return symbols.astype(np.float32) * np.float32(step_of(payload.step_code))
+
+    def _all_symbols(self, shape: ImageShape, payload: _Payload, channels: int | None) -> Symbols:
+        """The symbols of the whole grid, of the first ``channels``."""
+        area = (0, 0, *_grid(shape))
+        return self._decode_symbols(payload, shape, area, _prefix(payload, channels))
 
     def _open(self, stream: Stream) -> tuple[ImageShape, _Payload]:
         """Check the header against this codec and take the payload apart.

@@ -351,6 +351,7 @@ MEASURED = (
 def measure(model: Path, photos: PhotoSet, prefixes: Sequence[int]) -> list[dict[str, float]]:
     """Figures of a model file over ``photos``: real files, means of per-photo bpp and PSNR."""
     from nacre.codecs.walloc_rgb import WallocRGB, WallocRGBSettings
+    from nacre.compare import psnr_db
     from nacre.media.image import Image
 
     codec = WallocRGB(model=model)
@@ -361,11 +362,10 @@ def measure(model: Path, photos: PhotoSet, prefixes: Sequence[int]) -> list[dict
         settings = WallocRGBSettings(quality=quality, channels=channels)
         bpp, psnr = [], []
         for index in range(len(photos)):
-            pixels = np.array(photos.photo(index))
-            stream = codec.encode(Image(pixels), settings)
-            error = codec.decode(stream).pixels.astype(np.float64) - pixels
-            bpp.append(8 * len(stream.to_bytes()) / (pixels.shape[0] * pixels.shape[1]))
-            psnr.append(10 * math.log10(255**2 / max(float(np.square(error).mean()), 1e-9)))
+            photo = Image(np.array(photos.photo(index)))
+            stream = codec.encode(photo, settings)
+            bpp.append(8 * len(stream.to_bytes()) / (photo.width * photo.height))
+            psnr.append(psnr_db(photo, codec.decode(stream)))
         rows.append(
             {
                 "channels": channels,
