@@ -7,8 +7,9 @@ late), and their bytes are those of ``coder``. docs/entropy.md, "From another lo
 
 Encoding: ``encoder_init``, then ``encode_symbol`` for each symbol, then ``encoder_bytes``.
 Decoding: ``decoder_init``, then ``decode_target``, a search and ``decode_advance`` for each symbol,
-then ``check_decoded``. :func:`encode` and :func:`decode` do this for known tables, in the order of
-the symbols (``coder`` groups them, so the bytes differ).
+then ``check_decoded``. Binary decisions have ``encode_bit`` and ``decode_bit``, without division.
+:func:`encode` and :func:`decode` do this for known tables, in the order of the symbols (``coder``
+groups them, so the bytes differ).
 """
 
 from __future__ import annotations
@@ -119,6 +120,29 @@ def encode_symbol(state: State, words: Words, low: Number, frequency: Number) ->
 
 
 @compiled
+def encode_bit(state: State, words: Words, bit: Number, ones: Number) -> None:
+    """Code one bit under the table of two symbols {ones, 2^24 - ones}, that of a one coming first.
+
+    The words are those of ``encode_symbol(state, words, 0, ones)`` for a one and of
+    ``encode_symbol(state, words, ones, 2^24 - ones)`` for a zero.
+
+    Args:
+        state: the encoder.
+        words: as for :func:`encode_symbol`; a bit is one call.
+        bit: 0 or 1.
+        ones: frequency of a one, 1 <= ones < 2^24.
+    """
+    scale = state[SPAN] >> _24
+    bound = scale * np.uint64(ones)
+    before = state[LOWER]
+    span = bound if bit else (scale << _24) - bound
+    state[LOWER] = before if bit else before + bound
+    state[SPAN] = span
+    if span < _LEAST_SPAN or state[HELD] != _0:
+        _settle(state, words, before)
+
+
+@compiled
 def encode_escape(
     state: State, words: Words, symbol: Number, minimum: Number, size: Number
 ) -> None:
@@ -214,6 +238,31 @@ def decode_advance(state: State, words: Words, low: Number, frequency: Number) -
         span <<= _32
         state[POINT] = state[POINT] << _32 | _read(state, words)
     state[SPAN] = span
+
+
+@compiled
+def decode_bit(state: State, words: Words, ones: Number) -> Number:
+    """The bit, 0 or 1, that :func:`encode_bit` coded with this frequency of a one.
+
+    It compares where :func:`decode_target` divides. Impossible data set ``state[FAILED]`` and give
+    a zero.
+    """
+    scale = state[SPAN] >> _24
+    bound = scale * np.uint64(ones)
+    whole = scale << _24
+    distance = state[POINT] - state[LOWER]
+    bit = distance < bound
+    if distance >= whole:
+        state[FAILED] = _1
+    span = bound if bit else whole - bound
+    lower = state[LOWER] if bit else state[LOWER] + bound
+    if span < _LEAST_SPAN:
+        lower <<= _32
+        span <<= _32
+        state[POINT] = state[POINT] << _32 | _read(state, words)
+    state[LOWER] = lower
+    state[SPAN] = span
+    return 1 if bit else 0
 
 
 @compiled

@@ -159,3 +159,56 @@ def test_the_documented_loop_codes_near_the_entropy() -> None:
     share = names["bits"].mean()
     entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
     assert 8 * len(names["data"]) < 1.005 * len(names["bits"]) * entropy
+
+
+@settings(deadline=None, max_examples=100)
+@given(seeds, st.integers(0, 300), st.sampled_from([1, 100, TOTAL // 2]))
+def test_bits_are_symbols_of_two(seed: int, length: int, least: int) -> None:
+    rng = np.random.default_rng(seed)
+    ones = rng.integers(1, least + 1, length)
+    ones = np.where(rng.random(length) < 0.5, ones, TOTAL - ones).tolist()
+    bits = (rng.random(length) < np.array(ones) / TOTAL).astype(int).tolist()
+    states = np.empty((3, sequential.STATE_SIZE), dtype=np.uint64)
+    words = np.zeros((2, length + 2), dtype=np.uint32)
+    for state in states[:2]:
+        sequential.encoder_init(state)
+    for bit, one in zip(bits, ones, strict=True):
+        sequential.encode_bit(states[0], words[0], bit, one)
+        low, frequency = (0, one) if bit else (one, TOTAL - one)
+        sequential.encode_symbol(states[1], words[1], low, frequency)
+    data = sequential.encoder_bytes(states[0], words[0])
+    assert data == sequential.encoder_bytes(states[1], words[1])
+    message_words = sequential.unpack_words(data)
+    sequential.decoder_init(states[2], message_words)
+    assert [sequential.decode_bit(states[2], message_words, one) for one in ones] == bits
+    sequential.check_decoded(states[2], data)
+
+
+def test_bits_through_long_carries() -> None:
+    half = TOTAL // 2
+    pattern = [(1, half - 1), (0, 1), *[(0, 1), (1, TOTAL - 1)] * 3]
+    for length in range(40):
+        bits = [(1, half)] + [pattern[place % len(pattern)] for place in range(length)]
+        state = np.empty(sequential.STATE_SIZE, dtype=np.uint64)
+        words = np.zeros(len(bits) + 2, dtype=np.uint32)
+        sequential.encoder_init(state)
+        for bit, one in bits:
+            sequential.encode_bit(state, words, bit, one)
+        data = sequential.encoder_bytes(state, words)
+        assert data == message([(0, one) if bit else (one, TOTAL - one) for bit, one in bits])
+        words = sequential.unpack_words(data)
+        sequential.decoder_init(state, words)
+        assert [sequential.decode_bit(state, words, one) for _, one in bits] == [b for b, _ in bits]
+
+
+def test_impossible_bits_are_refused() -> None:
+    # A span whose 24 upper bits leave a remainder has points above both symbols.
+    data = b"\xff" * 12
+    words = sequential.unpack_words(data)
+    state = np.empty(sequential.STATE_SIZE, dtype=np.uint64)
+    sequential.decoder_init(state, words)
+    for _ in range(50):
+        assert sequential.decode_bit(state, words, TOTAL // 3) in (0, 1)
+    assert state[sequential.FAILED]
+    with pytest.raises(FormatError):
+        sequential.check_decoded(state, data)
