@@ -9,6 +9,12 @@ from pathlib import Path
 
 from nacre.errors import InputError
 
+PICTURES = (
+    *(".apng", ".avif", ".bmp", ".gif", ".j2k", ".jp2", ".jpeg", ".jpg", ".jxl", ".pbm", ".pgm"),
+    *(".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"),
+)
+"""Extensions of the files that are taken out of a folder; a file that is named is always tried."""
+
 
 def write_atomically(path: str | Path, data: bytes, *, force: bool = False) -> None:
     """Write ``data`` to ``path``, which then holds all of it, or what it held before.

@@ -28,14 +28,9 @@ from nacre.cli.common import (
     write_output,
 )
 from nacre.errors import FormatError, InputError
+from nacre.files import PICTURES
 from nacre.limits import Limits
 from nacre.stream import ImageShape
-
-PICTURES = (
-    *(".apng", ".avif", ".bmp", ".gif", ".j2k", ".jp2", ".jpeg", ".jpg", ".jxl", ".pbm", ".pgm"),
-    *(".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"),
-)
-"""Extensions of the files that are taken out of a folder; a file that is named is always tried."""
 
 
 @dataclass(frozen=True)
