@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
+from random import Random
 
 import pytest
 from goldens import ROOT
@@ -18,6 +19,7 @@ from nacre.stream import (
     Archive,
     AudioShape,
     ImageShape,
+    Lanes,
     MeshShape,
     PointsShape,
     Reader,
@@ -27,6 +29,7 @@ from nacre.stream import (
     SplatShape,
     Stream,
     build_archive,
+    build_lanes,
     deflate,
     describe,
     inflate,
@@ -322,6 +325,60 @@ def test_archives_refuse_items_that_do_not_fit_together() -> None:
     for other in others:
         with pytest.raises(InputError, match="item 1"):
             build_archive(0, [first, other])
+
+
+@given(
+    st.integers(0, 40).flatmap(
+        lambda n: st.tuples(st.just(n), st.integers(1, max(n, 1)), st.binary(max_size=9))
+    ),
+    st.randoms(use_true_random=False),
+)
+@settings(deadline=None)
+def test_lanes_round_trip(sizes: tuple[int, int, bytes], random: Random) -> None:
+    items, each, head = sizes
+    lanes = [random.randbytes(random.randrange(300)) for _ in range(-(-items // each))]
+    shape = ImageShape(5, 3, 1)
+    stream = build_lanes(7, b"abc", shape, items, lanes, head=head, each=each)
+    data = stream.to_bytes()
+    archive = Archive.from_bytes(data)
+    assert Stream.from_bytes(data) == stream
+    assert len(archive) == items
+    for found in (archive.lanes, Lanes.of(stream)):
+        assert found is not None
+        assert sum(found.counts) == items
+        assert bytes(found.head(archive.payload)) == head
+        assert [bytes(found.lane(archive.payload, i)) for i in range(len(lanes))] == lanes
+        assert len(found.counts) == len(lanes)
+    with pytest.raises(InputError, match="no item" if items == 0 else "in lanes"):
+        archive.item(0)
+
+
+@pytest.mark.parametrize(
+    ("index", "items", "message"),
+    [
+        ("03", 4, "length of the head"),
+        ("03 00 00", 4, "lanes of no items"),
+        ("03 00 05 05", 4, "items of a lane"),
+        ("03 00 01 05", 4, "4 lanes do not fit"),
+        ("03 00 04 04", 4, "head and lanes of 4 bytes in a PAYLOAD of 5"),
+        ("03 01 04 05", 4, "head and lanes of 6 bytes"),
+        ("03 00 04 05 00", 4, "follow the end"),
+        ("02 00 04 05", 4, "kind of index 2"),
+    ],
+)
+def test_an_index_that_does_not_describe_its_lanes(index: str, items: int, message: str) -> None:
+    parts = (Section(SectionKind.INDEX, bytes.fromhex(index)), Section(0, b"12345"))
+    data = Stream(7, None, ImageShape(2, 2), parts, items).to_bytes()
+    with pytest.raises(FormatError, match=message):
+        Archive.from_bytes(data)
+    with pytest.raises(FormatError, match=message):
+        Lanes.of(Stream.from_bytes(data))
+
+
+def test_lanes_that_items_do_not_fill_are_refused() -> None:
+    for items, each, count in ((4, 5, 1), (4, 0, 1), (4, 2, 1), (4, 2, 3), (0, 1, 1)):
+        with pytest.raises(InputError, match="do not fill"):
+            build_lanes(7, None, ImageShape(1, 1), items, [b""] * count, head=b"", each=each)
 
 
 def test_a_single_item_is_no_archive() -> None:

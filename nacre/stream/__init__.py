@@ -9,7 +9,7 @@
 Nothing here knows a codec, and nothing imports NumPy or torch.
 """
 
-from nacre.stream.archive import Archive, build_archive
+from nacre.stream.archive import Archive, Lanes, build_archive, build_lanes
 from nacre.stream.container import (
     Entry,
     Header,
@@ -49,6 +49,7 @@ __all__ = [
     "Entry",
     "Header",
     "ImageShape",
+    "Lanes",
     "Medium",
     "MeshShape",
     "PointsShape",
@@ -60,6 +61,7 @@ __all__ = [
     "SplatShape",
     "Stream",
     "build_archive",
+    "build_lanes",
     "deflate",
     "describe",
     "inflate",

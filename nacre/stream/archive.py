@@ -2,7 +2,8 @@
 
 A header of twenty bytes for an item of forty would be most of the file, so an archive writes it
 once. The INDEX section lists the sizes of the items (and their shapes, where they differ), the
-PAYLOAD section holds the items one after the other: a byte or two an item.
+PAYLOAD section holds the items one after the other: a byte or two an item. Where even that is much,
+a codec codes runs of items together, in lanes, and INDEX lists those.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from nacre.stream.fields import SectionKind
 from nacre.stream.shapes import ImageShape, Medium, Shape, resized
 from nacre.stream.wire import Bytes, Reader, write_varint
 
-SHARED, OWN = 0, 1
-"""First byte of INDEX: all items have the header's shape, or each has its own."""
+SHARED, OWN, LANES = 0, 1, 3
+"""First byte of INDEX: all items have the header's shape, or each its own, or they lie in lanes."""
 
 INDEXED: dict[Medium, tuple[str, ...]] = {
     Medium.IMAGE: ("width", "height"),
@@ -76,10 +77,108 @@ def build_archive(
 
 
 @dataclass(frozen=True)
+class Lanes:
+    """Where the lanes of an archive lie in its PAYLOAD.
+
+    Attributes:
+        items: of the archive.
+        each: items of a lane; the last lane has those that are left.
+        offsets: where each lane begins, and where the last one ends; a head lies before the first.
+    """
+
+    items: int
+    each: int
+    offsets: tuple[int, ...]
+
+    @classmethod
+    def of(cls, stream: Stream) -> Lanes:
+        """The lanes of an archive in memory.
+
+        Raises:
+            FormatError: it has none, or INDEX does not describe its payload.
+        """
+        if stream.items is None:
+            raise FormatError("the stream holds a single item; it is no archive")
+        reader = Reader(stream.section(SectionKind.INDEX), "INDEX")
+        kind = reader.unsigned(1, "kind of index")
+        if kind != LANES:
+            raise FormatError(f"INDEX: kind of index {kind}; {LANES} (lanes) is expected here")
+        return _read_lanes(reader, stream.items, len(stream.payload))
+
+    @property
+    def counts(self) -> list[int]:
+        """Items of each lane."""
+        starts = range(0, self.items, self.each)
+        return [min(self.each, self.items - start) for start in starts]
+
+    def head(self, payload: Bytes) -> memoryview:
+        """What lies before the first lane of ``payload``."""
+        return memoryview(payload)[: self.offsets[0]]
+
+    def lane(self, payload: Bytes, index: int) -> memoryview:
+        """Lane ``index`` of ``payload``, not copied."""
+        return memoryview(payload)[self.offsets[index] : self.offsets[index + 1]]
+
+
+def build_lanes(
+    codec: int,
+    model: bytes | None,
+    shape: Shape,
+    items: int,
+    lanes: Sequence[bytes],
+    *,
+    head: bytes,
+    each: int,
+    sections: Sequence[Section] = (),
+) -> Stream:
+    """An archive whose items lie in lanes.
+
+    Args:
+        codec, model, shape: of all items.
+        items: their number.
+        lanes: as many as that number takes.
+        head: what the codec says of all items.
+        each: items of a lane.
+        sections: of the whole archive.
+
+    Raises:
+        InputError: there are more or fewer lanes than ``items`` and ``each`` make.
+    """
+    if not 1 <= each <= max(items, 1) or len(lanes) != -(-items // each):
+        raise InputError(f"archive: {items} items, {each} to a lane, do not fill {len(lanes)}")
+    index = bytearray([LANES])
+    for value in (len(head), each, *map(len, lanes)):
+        write_varint(index, value)
+    payload = b"".join((head, *lanes))
+    parts = (Section(SectionKind.INDEX, bytes(index)), Section(SectionKind.PAYLOAD, payload))
+    return Stream(codec, model, shape, (*sections, *parts), items)
+
+
+def _read_lanes(reader: Reader, items: int, payload_bytes: int) -> Lanes:
+    """The rest of an INDEX of lanes."""
+    head = reader.varint("length of the head")
+    each = reader.varint("items of a lane", max(items, 1))
+    if each == 0:
+        raise FormatError("INDEX: lanes of no items; 1 or more are expected")
+    count = -(-items // each)
+    if count > reader.remaining:
+        raise Truncated(f"INDEX: {count:,} lanes do not fit in {reader.remaining:,} bytes")
+    sizes = [reader.varint(f"bytes of lane {i}") for i in range(count)]
+    reader.expect_end()
+    if head + sum(sizes) != payload_bytes:
+        raise FormatError(
+            f"INDEX: head and lanes of {head + sum(sizes):,} bytes in a PAYLOAD of "
+            f"{payload_bytes:,}"
+        )
+    return Lanes(items, each, tuple(accumulate(sizes, initial=head)))
+
+
+@dataclass(frozen=True)
 class Archive:
     """An archive opened for reading single items; only header and INDEX have been read.
 
     Items are cut out of ``data`` without its payload's checksum: ``Stream.from_bytes`` checks that.
+    Items in ``lanes`` are for their codec to take out (``decode_item``).
     """
 
     header: Header
@@ -87,6 +186,7 @@ class Archive:
     offsets: tuple[int, ...]
     shapes: tuple[Shape, ...] | None
     limits: Limits = Limits.DEFAULT
+    lanes: Lanes | None = None
 
     @classmethod
     def from_bytes(cls, data: Bytes, *, limits: Limits = Limits.DEFAULT) -> Archive:
@@ -101,9 +201,13 @@ class Archive:
             raise FormatError("the stream holds a single item; it is no archive")
         entries = {entry.kind: entry for entry in header.sections}
         reader = Reader(read_section(data, entries[SectionKind.INDEX]), "INDEX")
+        payload = entries[SectionKind.PAYLOAD]
         kind = reader.unsigned(1, "kind of index")
-        if kind not in (SHARED, OWN):
-            raise FormatError(f"INDEX: kind of index {kind}; 0 or 1 are expected")
+        if kind not in (SHARED, OWN, LANES):
+            raise FormatError(f"INDEX: kind of index {kind}; 0, 1 or 3 are expected")
+        if kind == LANES:
+            lanes = _read_lanes(reader, header.items, payload.length)
+            return cls(header, data, (), None, limits, lanes)
         if header.items > reader.remaining:
             raise Truncated(
                 f"INDEX: {header.items:,} items do not fit in {reader.remaining:,} bytes"
@@ -111,7 +215,6 @@ class Archive:
         sizes = [reader.varint(f"bytes of item {i}") for i in range(header.items)]
         shapes = _read_shapes(reader, header, limits) if kind == OWN else None
         reader.expect_end()
-        payload = entries[SectionKind.PAYLOAD]
         if sum(sizes) != payload.length:
             raise FormatError(
                 f"INDEX: items of {sum(sizes):,} bytes in a PAYLOAD of {payload.length:,}"
@@ -119,16 +222,33 @@ class Archive:
         return cls(header, data, _offsets(sizes, payload), shapes, limits)
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return self.header.items or 0
+
+    @property
+    def payload(self) -> memoryview:
+        """The body of PAYLOAD, not copied and its checksum not checked."""
+        entry = next(e for e in self.header.sections if e.kind == SectionKind.PAYLOAD)
+        return memoryview(self.data)[entry.offset : entry.offset + entry.length]
+
+    def section(self, kind: SectionKind) -> bytes | None:
+        """The body of another section, its checksum checked; None when there is none."""
+        entry = next((e for e in self.header.sections if e.kind == kind), None)
+        return None if entry is None else read_section(self.data, entry)
+
+    def check(self, index: int) -> None:
+        """Raise :class:`InputError` when there is no item ``index``."""
+        if not 0 <= index < len(self):
+            raise InputError(f"archive: no item {index}; it has items 0..{len(self) - 1}")
 
     def item(self, index: int) -> Stream:
         """Item ``index`` (0 is the first) as a stream of its own.
 
         Raises:
-            InputError: there is no such item.
+            InputError: there is no such item, or it is in a lane with others.
         """
-        if not 0 <= index < len(self):
-            raise InputError(f"archive: no item {index}; it has items 0..{len(self) - 1}")
+        self.check(index)
+        if self.lanes is not None:
+            raise InputError("archive: its items are in lanes; nacre.decode(data, item=...)")
         body = bytes(memoryview(self.data)[self.offsets[index] : self.offsets[index + 1]])
         shape = self.shapes[index] if self.shapes else self.header.shape
         sections = (Section(SectionKind.PAYLOAD, body),)
