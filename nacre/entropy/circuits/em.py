@@ -75,15 +75,19 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Smoothing:
-    """Flow added to every parameter before it is normalised, as a part of one item.
+    """What keeps parameters from fitting the items they were learned from.
 
     Attributes:
-        weights: to every weight that was not pruned, and to the root's.
-        emissions: to every value of every state.
+        weights: flow added to every weight that was not pruned, and to the root's, as a part of
+            one item's.
+        emissions: the same for every value of every state.
+        kernel: ``[K, K]``, columns sum to 1: how a value's emission flow spreads over the values;
+            None keeps it where it is.
     """
 
     weights: float = 1e-7
     emissions: float = 1e-7
+    kernel: torch.Tensor | None = None
 
 
 def make_layout(parents: Int32s, states: int, batch: int, device: str = "cpu") -> Layout:
@@ -255,10 +259,12 @@ def maximise(parameters: Parameters, flows: Parameters, smoothing: Smoothing) ->
     torch.add(flows.weights, smoothing.weights, out=parameters.weights)
     parameters.weights *= kept
     parameters.weights /= parameters.weights.sum(dim=2, keepdim=True)
-    floor = smoothing.emissions
-    total = flows.emissions.sum(dim=1, keepdim=True) + floor * flows.emissions.shape[1]
-    torch.add(flows.emissions, floor, out=parameters.emissions)
-    parameters.emissions /= total
+    if smoothing.kernel is None:
+        parameters.emissions.copy_(flows.emissions)
+    else:
+        torch.matmul(smoothing.kernel, flows.emissions, out=parameters.emissions)
+    parameters.emissions += smoothing.emissions
+    parameters.emissions /= parameters.emissions.sum(dim=1, keepdim=True)
 
 
 def random_parameters(
