@@ -16,7 +16,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nacre.api import Decoder, decode, encode, latents, symbols
+    from nacre.api import decode, encode, latents, symbols
+    from nacre.decoding import Decoder
     from nacre.errors import (
         ChecksumMismatch,
         FormatError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nacre.inspection import Info, Report, SectionInfo, info, verify
     from nacre.limits import Limits
     from nacre.media.image import Image, load_image
+    from nacre.media.image_sets import ImageSet, load_image_set
     from nacre.media.metadata import Metadata
     from nacre.pillow_plugin import register_pillow
 
@@ -41,6 +43,7 @@ __all__ = [
     "Decoder",
     "FormatError",
     "Image",
+    "ImageSet",
     "Info",
     "InputError",
     "LimitExceeded",
@@ -59,13 +62,15 @@ __all__ = [
     "info",
     "latents",
     "load_image",
+    "load_image_set",
     "register_pillow",
     "symbols",
     "verify",
 ]
 
 _HOMES = {
-    "nacre.api": ("Decoder", "decode", "encode", "latents", "symbols"),
+    "nacre.api": ("decode", "encode", "latents", "symbols"),
+    "nacre.decoding": ("Decoder",),
     "nacre.errors": (
         "ChecksumMismatch",
         "FormatError",
@@ -80,6 +85,7 @@ _HOMES = {
     "nacre.inspection": ("Info", "Report", "SectionInfo", "info", "verify"),
     "nacre.limits": ("Limits",),
     "nacre.media.image": ("Image", "load_image"),
+    "nacre.media.image_sets": ("ImageSet", "load_image_set"),
     "nacre.media.metadata": ("Metadata",),
     "nacre.pillow_plugin": ("register_pillow",),
 }

@@ -11,15 +11,15 @@ import difflib
 import numbers
 import types
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nacre import registry, targets
-from nacre.errors import FormatError, InputError, ModelError
+from nacre.decoding import Decoder
+from nacre.errors import InputError
 from nacre.limits import Limits
 from nacre.registry import load_codec
-from nacre.stream import ImageShape, Shape, Stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,17 +27,18 @@ if TYPE_CHECKING:
     import PIL.Image
     import torch
 
-    from nacre.codecs.base import Codec, LatentCodec, Region
+    from nacre.codecs.base import Codec, Region
+    from nacre.decoding import Data
     from nacre.media.image import Image
+    from nacre.media.image_sets import ImageSet
 
     Picture = (
         str | Path | bytes | BinaryIO | Image | PIL.Image.Image | npt.NDArray[Any] | torch.Tensor
     )
-    Data = str | Path | bytes | bytearray | memoryview | BinaryIO
 
 
 def encode(
-    source: Picture,
+    source: Picture | ImageSet,
     *,
     codec: str | None = None,
     lossless: bool = False,
@@ -50,13 +51,17 @@ def encode(
     limits: Limits = Limits.DEFAULT,
     **settings: object,
 ) -> bytes:
-    """The .ncr file of a picture.
+    """The .ncr file of a picture, or of a set of pictures of one size and layout.
 
     Args:
         source: a path, the bytes of an image file, a binary file object, a :class:`nacre.Image`, a
-            PIL image, an array ``[H, W]`` or ``[H, W, C]`` or a tensor ``[C, H, W]``.
+            PIL image, an array ``[H, W]`` or ``[H, W, C]`` or a tensor ``[C, H, W]``. A set is an
+            array ``[N, H, W, C]``, a tensor ``[N, C, H, W]``, a :class:`nacre.ImageSet`, or an idx,
+            npy or npz file; with ``codec="circuit-image"`` also a folder, or an array ``[N, H, W]``
+            whose W is above 4.
         codec: a name that ``nacre codecs`` lists; None picks the usual one for the medium.
-        lossless: without ``codec``, pick the lossless codec; with it, insist that it is lossless.
+        lossless: without ``codec``, pick the lossless codec that suits; with it, insist that it is
+            lossless. Sets of pictures always are.
         model: a model's name, path or id; None is the codec's own default.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto``. Never changes what a lossless codec writes.
         strip: metadata to leave out: ``icc``, ``exif``, ``xmp``, ``tags`` or ``all``, in a sequence
@@ -77,29 +82,35 @@ def encode(
     >>> decode(data).pixels.shape
     (2, 3, 3)
     """
-    entry = _choose(codec, lossless)
-    found = registry.codec_class(entry.name)
+    names = strip.split(",") if isinstance(strip, str) else strip
+    names = [name.strip() for name in names if name.strip()]
     wanted = {"target_size": target_size, "target_bpp": target_bpp, "target_psnr": target_psnr}
     chosen = [(name, value) for name, value in wanted.items() if value is not None]
+    images = _set_of(source, codec, limits)
+    if images is not None:
+        codec = codec or registry.SET_CODECS["image"]
+    entry = _choose(codec, lossless)
+    found = registry.codec_class(entry.name)
     options = _settings(found, settings, [name for name, _ in chosen])
     if model is None and hasattr(found, "model_for"):
         model = found.model_for(options)
     worker = load_codec(entry.name, device=device, model=model)
     if entry.medium != "image":
         raise InputError(f"codec {entry.name!r} takes {entry.medium}, which cannot be read yet")
+    if images is not None:
+        return _encode_set(worker, images, options, names)
     from nacre.media.image import load_image
 
-    names = strip.split(",") if isinstance(strip, str) else strip
-    image = load_image(
-        source, limits=limits, strip=[name.strip() for name in names if name.strip()]
-    )
+    single: Any = source
+    image = load_image(single, limits=limits, strip=names)
     if entry.lossless and image.notes:
         raise InputError(
             f"{'; '.join(image.notes)}: a lossless file would not hold what the source does; "
             "hand in an array or another kind of file, or use a lossy codec"
         )
     if not chosen:
-        return worker.encode(image, options).to_bytes()
+        data = worker.encode(image, options).to_bytes()
+        return _smaller_by_circuit(image, data) if codec is None and lossless else data
     (target, value), *_ = chosen
     return targets.encode_to_target(worker, image, options, target, value).data
 
@@ -108,15 +119,17 @@ def decode(
     data: Data,
     *,
     region: Region | None = None,
+    item: int | None = None,
     device: str = "cpu",
     model: str | Path | None = None,
     limits: Limits = Limits.DEFAULT,
-) -> Image:
-    """The picture in a .ncr file.
+) -> Image | Any:
+    """The picture in a .ncr file; of a set of pictures, the array that was encoded.
 
     Args:
         data: the file's bytes, its path, or a binary file object.
         region: ``(x, y, width, height)`` in pixels: only this part, for less work.
+        item: only this picture of an archive (0 is the first), without the rest.
         device: where networks run; lossless codecs give the same everywhere.
         model: where the model is, if it is not where nacre looks (see :mod:`nacre.models`).
         limits: what the stream may ask for.
@@ -126,9 +139,10 @@ def decode(
         FormatError: the stream is damaged, or of a version or codec that is not known here.
         LimitExceeded: its header asks for more than ``limits`` allow.
         ModelError: the model that it was made with is not here.
-        InputError: the region is not inside the picture, or the file cannot be read.
+        InputError: the region is not inside the picture, there is no such item, or the file cannot
+            be read.
     """
-    return Decoder(device, model=model, limits=limits).decode(data, region=region)
+    return Decoder(device, model=model, limits=limits).decode(data, region=region, item=item)
 
 
 def latents(
@@ -166,127 +180,6 @@ def symbols(
     return Decoder(device, model=model, limits=limits).symbols(data, channels=channels)
 
 
-class Decoder:
-    """Decodes many streams with what was loaded once: models, tables, networks.
-
-    It may be used from several threads. Codecs are kept per process, so that two decoders of the
-    same device share them.
-
-    Args:
-        device: ``cpu``, ``cuda``, ``mps``, or ``auto``.
-        model: where the model is, if it is not where nacre looks; None: as each stream says.
-        limits: what each stream may ask for.
-
-    >>> import numpy as np
-    >>> decoder = Decoder()
-    >>> tiny = [encode(np.full((4, 4), i, np.uint8), lossless=True) for i in range(3)]
-    >>> [int(image.pixels[0, 0, 0]) for image in decoder.decode_batch(tiny)]
-    [0, 1, 2]
-    """
-
-    def __init__(
-        self,
-        device: str = "cpu",
-        *,
-        model: str | Path | None = None,
-        limits: Limits = Limits.DEFAULT,
-    ) -> None:
-        self.device = device
-        self.model = registry.find_model(model) if model is not None else None
-        self.limits = limits
-
-    def decode(self, data: Data, *, region: Region | None = None) -> Image:
-        """As :func:`nacre.decode`."""
-        stream, codec = self._open(data)
-        if region is not None:
-            _check_region(region, stream.shape)
-        image: Image = codec.decode(stream, region=region)
-        return image
-
-    def decode_batch(self, items: Sequence[Data]) -> list[Image]:
-        """The pictures of ``items``, in their order; the first bad one raises."""
-        return [self.decode(data) for data in items]
-
-    def decode_archive(self, data: Data) -> Iterator[Image]:
-        """The pictures of an archive, one after another.
-
-        Raises:
-            FormatError: it is no archive, or damaged.
-        """
-        from nacre.stream import Archive
-
-        content = read_bytes(data)
-        Stream.from_bytes(content, limits=self.limits)  # every checksum
-        archive = Archive.from_bytes(content, limits=self.limits)
-        for index in range(len(archive)):
-            item = archive.item(index)
-            image: Image = self._codec(item).decode(item)
-            yield image
-
-    def latents(self, data: Data, *, channels: int | None = None) -> npt.NDArray[np.float32]:
-        """As :func:`nacre.latents`."""
-        stream, codec = self._open(data)
-        return _latent_codec(codec).latents(stream, channels=channels)
-
-    def symbols(self, data: Data, *, channels: int | None = None) -> npt.NDArray[np.int16]:
-        """As :func:`nacre.symbols`."""
-        stream, codec = self._open(data)
-        return _latent_codec(codec).symbols(stream, channels=channels)
-
-    def _open(self, data: Data) -> tuple[Stream, Codec]:
-        """The stream, and the codec with the model that the stream names."""
-        stream = Stream.from_bytes(read_bytes(data), limits=self.limits)
-        if stream.items is not None:
-            raise InputError(
-                f"an archive of {stream.items:,} items; use nacre.Decoder().decode_archive(data)"
-            )
-        return stream, self._codec(stream)
-
-    def _codec(self, stream: Stream) -> Codec:
-        """The codec of a stream, with the model that it names."""
-        entry = registry.entry(stream.codec)
-        name, medium = entry.name, stream.shape.medium.name.lower()
-        if medium != entry.medium:
-            raise FormatError(f"codec {name!r} is for {entry.medium}, the header says {medium}")
-        if stream.model is None:
-            if registry.codec_class(stream.codec).models:
-                raise FormatError(f"a stream of codec {name!r} must name its model, this has none")
-            return load_codec(name, device=self.device)
-        if self.model is None:
-            return load_codec(name, device=self.device, model=stream.model)
-        if self.model.id != stream.model.hex():
-            raise ModelError(
-                f"{self.model.path}: this is model {self.model.id}, "
-                f"the stream was made with model {stream.model.hex()}"
-            )
-        return load_codec(name, device=self.device, model=self.model.path)
-
-
-def read_bytes(data: Data) -> bytes | bytearray | memoryview:
-    """The bytes of a path or file object; bytes as they are.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    if isinstance(data, bytes | bytearray | memoryview):
-        return data
-    try:
-        if isinstance(data, str | Path):
-            if Path(data).is_char_device() or Path(data).is_block_device():
-                raise InputError(f"{data}: a device, not a file")
-            return Path(data).read_bytes()
-        if not hasattr(data, "read"):
-            raise InputError(
-                f"a stream is bytes, a path or a binary file, not {type(data).__name__}"
-            )
-        content = data.read()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{data}: cannot be read: {getattr(error, 'strerror', error)}") from error
-    if not isinstance(content, bytes | bytearray | memoryview):
-        raise InputError("the file object gives text; open it in binary mode")
-    return content
-
-
 def _choose(codec: str | None, lossless: bool) -> registry.CodecEntry:
     """The codec to encode with."""
     if codec is None:
@@ -295,6 +188,37 @@ def _choose(codec: str | None, lossless: bool) -> registry.CodecEntry:
     if lossless and not entry.lossless:
         raise InputError(f"codec {codec!r} is lossy and was asked to be lossless; leave out one")
     return entry
+
+
+def _set_of(source: Any, codec: str | None, limits: Limits) -> ImageSet | None:
+    """The set of pictures in ``source``; None when it is one picture."""
+    from nacre.media.image_sets import is_image_set, load_image_set
+
+    named = codec is not None and hasattr(registry.codec_class(codec), "encode_set")
+    if (named or codec is None) and is_image_set(source, wanted=named):
+        return load_image_set(source, limits=limits)
+    return None
+
+
+def _encode_set(worker: Any, images: ImageSet, options: Any, strip: Sequence[str]) -> bytes:
+    """The archive of a set; what can be stripped of it are the names of its pictures."""
+    from nacre.media.metadata import check_names
+
+    if "tags" in check_names(strip):
+        images = dataclasses.replace(images, names=())
+    stream = worker.encode_set(images, options)
+    return bytes(stream.to_bytes())
+
+
+def _smaller_by_circuit(image: Image, data: bytes) -> bytes:
+    """The stream of a shipped circuit that fits ``image``, if it is shorter than ``data``."""
+    from nacre.media.image_sets import ImageSet
+
+    worker: Any = load_codec(registry.SET_CODECS["image"])
+    if not worker.fits(ImageSet(image.pixels[None])):
+        return data
+    other: bytes = worker.encode(image, worker.settings()).to_bytes()
+    return min(data, other, key=len)
 
 
 def _settings(codec: type[Codec], values: dict[str, object], chosen: Sequence[str]) -> Any:
@@ -339,31 +263,3 @@ def _check_type(name: str, value: object, hint: Any) -> None:
             return
     names = " or ".join(getattr(option, "__name__", str(option)) for option in options)
     raise InputError(f"setting {name!r} is {value!r}; expected {names}")
-
-
-def _latent_codec(codec: Codec) -> LatentCodec:
-    """``codec`` as one that has latents."""
-    from nacre.codecs.base import LatentCodec
-
-    if not isinstance(codec, LatentCodec):
-        raise InputError(f"codec {codec.name!r} has no latents; use a learned lossy codec")
-    return codec
-
-
-def _check_region(region: Region, shape: Shape) -> None:
-    """Raise :class:`InputError` unless ``region`` lies inside the picture."""
-    if not isinstance(shape, ImageShape):
-        raise InputError("a region can only be cut out of a picture")
-    if (
-        not isinstance(region, tuple | list)
-        or len(region) != 4
-        or not all(isinstance(value, numbers.Integral) for value in region)
-    ):
-        raise InputError(f"region {region!r} is not (x, y, width, height) in whole pixels")
-    x, y, width, height = region
-    inside = x >= 0 and y >= 0 and 1 <= width <= shape.width - x and 1 <= height <= shape.height - y
-    if not inside:
-        raise InputError(
-            f"region of {width} x {height} at ({x}, {y}) does not lie inside the picture of "
-            f"{shape.width} x {shape.height}"
-        )

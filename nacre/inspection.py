@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nacre import compare, registry
-from nacre.api import Decoder, read_bytes
+from nacre.decoding import Decoder, read_bytes
 from nacre.errors import FormatError, NotNacre, UnsupportedVersion
 from nacre.limits import Limits
 from nacre.stream import ImageShape, Shape, read_header, section_name
 
 if TYPE_CHECKING:
-    from nacre.api import Data, Picture
+    from nacre.api import Picture
+    from nacre.decoding import Data
 
 
 @dataclass(frozen=True)

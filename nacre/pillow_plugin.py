@@ -15,7 +15,8 @@ from typing import IO, Any
 import PIL.Image
 import PIL.ImageFile
 
-from nacre.api import Decoder, encode
+from nacre.api import encode
+from nacre.decoding import Decoder
 from nacre.media.metadata import Metadata
 from nacre.stream import ImageShape, Stream, is_nacre
 

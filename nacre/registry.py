@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 GROUP = "nacre.codecs"
 """Entry-point group through which other packages add codecs."""
 
+HEAD_BYTES = 64
+"""Of a payload, what a codec's ``details`` may look at."""
+
 THIRD_PARTY = range(64, 1 << 32)
 """Codec numbers that nacre will never give to a codec of its own."""
 
@@ -47,6 +50,8 @@ class CodecEntry:
         lossless: whether what comes back equals what went in.
         target: ``"module:Class"``.
         summary: one line for ``nacre codecs``.
+        details: ``"module:function"`` of what tells ``nacre info`` more: from the first bytes of a
+            payload (:data:`HEAD_BYTES` or fewer) to names and texts, light to import; "": nothing.
     """
 
     name: str
@@ -55,7 +60,11 @@ class CodecEntry:
     lossless: bool
     target: str
     summary: str
+    details: str = ""
 
+
+SET_CODECS = {"image": "circuit-image"}
+"""The codec that takes sets of a medium when none is named."""
 
 # A medium's default codecs are its first lossy and its first lossless one in this order.
 CODECS: dict[str, CodecEntry] = {
@@ -76,6 +85,15 @@ CODECS: dict[str, CodecEntry] = {
             True,
             "nacre.codecs.stored:Stored",
             "pixels as they are; the ceiling of every lossless codec",
+        ),
+        CodecEntry(
+            "circuit-image",
+            7,
+            "image",
+            True,
+            "nacre.codecs.circuit_image:CircuitImage",
+            "sets of small pictures of one layout, by probabilistic circuits",
+            "nacre.entropy.circuits.payload:details",
         ),
     )
 }
@@ -220,6 +238,10 @@ def load_codec(
         if model is not None:
             raise ModelError(f"codec {found.name!r} has no models, but {model!r} was given")
         return _build(loaded, "cpu", None, "")
+    if getattr(loaded, "picks_model", False):
+        device = "cpu" if device == "auto" else device
+        if model is None:
+            return _build(loaded, resolve_device(device), None, "")
     card = find_model(loaded.models[0] if model is None else model, codec=found.name)
     return _build(loaded, resolve_device(device), card.path, card.id)
 

@@ -17,9 +17,11 @@ LAYERS = [
     {"errors", "limits", "files"},
     {"stream", "models"},
     {"media", "transforms", "entropy"},
+    {"circuit_models"},
     {"codecs", "compare"},
     {"registry"},
-    {"targets", "api", "inspection"},
+    {"decoding", "targets"},
+    {"api", "inspection", "circuits"},
     {"pillow_plugin"},
     {"cli", "bench", "data", "train"},
 ]
@@ -27,7 +29,7 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 
 # What only some parts may import, and only when it is needed.
 TORCH_FREE_AT_IMPORT = {"stream", "media", "cli"} | {
-    name for names in (LAYERS[0], LAYERS[1], LAYERS[4], LAYERS[5], LAYERS[6]) for name in names
+    name for names in (*LAYERS[:2], *LAYERS[5:9]) for name in names
 }
 
 

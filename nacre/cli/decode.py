@@ -124,7 +124,7 @@ def decode_one(task: batch.Task, options: Options) -> batch.Done:
         OSError: the output cannot be written.
     """
     import nacre
-    from nacre.api import read_bytes
+    from nacre.decoding import read_bytes
     from nacre.media.pillow import to_file
 
     data = read_stdin() if task.source == "-" else read_bytes(task.source)

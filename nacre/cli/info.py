@@ -56,7 +56,7 @@ def show_one(task: batch.Task, *, titled: bool, fields: bool, json: bool) -> bat
     Raises:
         NacreError: it is not a stream whose header can be read.
     """
-    from nacre.api import read_bytes
+    from nacre.decoding import read_bytes
     from nacre.inspection import info as inspect
     from nacre.limits import Limits
     from nacre.stream import describe

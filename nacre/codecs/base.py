@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from nacre.stream import Stream
+from nacre.media.image_sets import ImageSet
+from nacre.stream import Archive, Stream
 
 Region = tuple[int, int, int, int]
 """A rectangle ``(x, y, width, height)`` in pixels, ``x`` from the left, ``y`` from the top."""
@@ -36,7 +37,9 @@ class Codec(Protocol):
     """Names of the model files that ship with it; the first is the default. Empty: no weights.
 
     A codec with several has a static method ``model_for(settings)`` that names the one to encode
-    with when the user names none.
+    with when the user names none. One whose attribute ``picks_model`` is true finds the model by
+    what it encodes, or needs none, and may be made without; it does not need torch either, so that
+    the device ``auto`` means the CPU to it.
     """
     settings: ClassVar[type]
     """A frozen dataclass of what a user may choose. Its field names are the API's keywords; fields
@@ -54,6 +57,37 @@ class Codec(Protocol):
 
         Raises:
             FormatError: the sections do not hold what this codec writes.
+        """
+
+
+@runtime_checkable
+class SetCodec(Codec, Protocol):
+    """A codec that holds a whole set of like things in one archive, in lanes."""
+
+    def fits(self, images: ImageSet) -> bool:
+        """Whether it can encode things of this layout."""
+
+    def encode_set(self, images: ImageSet, settings: Any) -> Stream:
+        """An archive of ``images`` (a :class:`nacre.media.image_sets.ImageSet`).
+
+        Raises:
+            InputError: the set or a setting cannot be used.
+        """
+
+    def decode_set(self, stream: Stream) -> ImageSet:
+        """All of an archive.
+
+        Raises:
+            FormatError: the sections do not hold what this codec writes.
+            LimitExceeded: all together are more than ``stream.limits`` allow.
+        """
+
+    def decode_item(self, archive: Archive, index: int, *, region: Region | None = None) -> Any:
+        """Item ``index`` alone, without what lies in other lanes.
+
+        Raises:
+            InputError: there is no such item.
+            FormatError: the archive does not hold what this codec writes.
         """
 
 

@@ -138,7 +138,7 @@ def _read_exactly(file: Any, size: int, name: str) -> bytearray:
 def to_idx(array: npt.NDArray[np.uint8]) -> bytes:
     """An idx file of bytes.
 
-    >>> to_idx(np.zeros((2, 3), np.uint8)).hex(" ", 4)
+    >>> to_idx(np.zeros((2, 3), np.uint8)).hex(" ", -4)
     '00000802 00000002 00000003 00000000 0000'
     """
     head = IDX + bytes([array.ndim]) + np.array(array.shape, ">u4").tobytes()

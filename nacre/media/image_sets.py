@@ -33,7 +33,8 @@ from nacre.stream import ImageShape
 if TYPE_CHECKING:
     import torch
 
-Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.bool_]
+Samples = npt.NDArray[Any]
+"""uint8, uint16 or bool."""
 
 BLACK_AND_WHITE = (0, 255)
 """What the samples of a bilevel picture are in 8 bits."""
@@ -200,19 +201,31 @@ def load_image_set(
     )
 
 
-def is_image_set(source: object) -> bool:
-    """Whether ``source`` can only be a set: it has four dimensions, or is a file of an array."""
+def is_image_set(source: object, *, wanted: bool = False) -> bool:
+    """Whether ``source`` can only be a set: it has four dimensions, or is a file of an array.
+
+    Args:
+        source: whatever may be encoded.
+        wanted: a set is expected, so that a folder is one, and so are three dimensions of which
+            none that could be channels has 1 to 4 entries.
+    """
     if isinstance(source, ImageSet):
         return True
     if isinstance(source, str | Path):
         try:
+            if Path(source).is_dir():
+                return wanted
             with Path(source).open("rb") as file:
                 return array_files.is_array_file(file.read(4))
         except (OSError, ValueError):
             return False
     if isinstance(source, bytes | bytearray | memoryview):
         return array_files.is_array_file(bytes(source[:4]))
-    return getattr(source, "ndim", 0) == 4
+    dimensions = getattr(source, "ndim", 0)
+    if wanted and dimensions == 3:
+        shape: Any = getattr(source, "shape", ())
+        return shape[2 if isinstance(source, np.ndarray) else 0] not in (1, 2, 3, 4)
+    return dimensions == 4
 
 
 def _from_path(path: Path, limits: Limits) -> ImageSet:
