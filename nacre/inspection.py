@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nacre import compare, registry
 from nacre.decoding import Decoder, read_bytes
 from nacre.errors import FormatError, NotNacre, UnsupportedVersion
 from nacre.limits import Limits
-from nacre.stream import ImageShape, Shape, read_header, section_name
+from nacre.stream import (
+    Archive,
+    Bytes,
+    Header,
+    ImageShape,
+    SectionKind,
+    Shape,
+    read_header,
+    section_name,
+)
 
 if TYPE_CHECKING:
     from nacre.api import Picture
     from nacre.decoding import Data
+    from nacre.media.image_sets import ImageSet
 
 
 @dataclass(frozen=True)
@@ -39,7 +52,9 @@ class Info:
         items: things in an archive; None when the stream is one thing.
         sections: kind and size of each.
         bytes: the whole file.
-        bpp: bits of file per pixel; None for other media than pictures.
+        bpp: bits of file per pixel, of an archive over all its items; None for other media than
+            pictures, and where items have sizes of their own.
+        details: what the codec says of its payload, such as its mode, and an archive of its lanes.
     """
 
     version: int
@@ -52,6 +67,7 @@ class Info:
     sections: tuple[SectionInfo, ...]
     bytes: int
     bpp: float | None
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +80,8 @@ class Report:
         bytes: the whole file.
         problem: what is wrong, in one line; None when ``ok``.
         equal: the decoded picture is the original, sample by sample; None without an original.
-        psnr_db: against the original, infinite when equal; None without an original.
+        psnr_db: against the original, infinite when equal; None without an original, and for sets
+            of another number or size.
     """
 
     ok: bool
@@ -91,13 +108,17 @@ def info(data: Data, *, limits: Limits = Limits.UNLIMITED) -> Info:
     >>> info(encode(np.zeros((2, 3), np.uint8), lossless=True)).shape
     ImageShape(width=3, height=2, channels=1, depth=8)
     """
-    header = read_header(read_bytes(data), limits=limits)
+    content = read_bytes(data)
+    header = read_header(content, limits=limits)
     try:
         entry = registry.entry(header.codec)
     except UnsupportedVersion:
         entry = None
     shape = header.shape
     pixels = shape.width * shape.height if isinstance(shape, ImageShape) else 0
+    archive = _open_archive(content, header, limits)
+    if header.items is not None:
+        pixels = pixels * header.items if archive and archive.shapes is None else 0
     return Info(
         version=header.version,
         codec=entry.name if entry else None,
@@ -108,14 +129,42 @@ def info(data: Data, *, limits: Limits = Limits.UNLIMITED) -> Info:
         items=header.items,
         sections=tuple(SectionInfo(section_name(s.kind), s.length) for s in header.sections),
         bytes=header.total_bytes,
-        bpp=8 * header.total_bytes / pixels if pixels and header.items is None else None,
+        bpp=8 * header.total_bytes / pixels if pixels else None,
+        details=_details(entry, content, header, archive),
     )
+
+
+def _open_archive(content: Bytes, header: Header, limits: Limits) -> Archive | None:
+    """The archive, unless it is none or its index is damaged: looking is not checking."""
+    if header.items is None:
+        return None
+    try:
+        return Archive.from_bytes(content, limits=limits)
+    except FormatError:
+        return None
+
+
+def _details(
+    entry: registry.CodecEntry | None, content: Bytes, header: Header, archive: Archive | None
+) -> dict[str, str]:
+    """What the codec reads from the first bytes of the payload, and the lanes of an archive."""
+    found: dict[str, str] = {}
+    if entry is not None and entry.details:
+        module, _, name = entry.details.partition(":")
+        payload = next(s for s in header.sections if s.kind == SectionKind.PAYLOAD)
+        end = payload.offset + min(payload.length, registry.HEAD_BYTES)
+        head = bytes(memoryview(content)[payload.offset : end])
+        found |= getattr(importlib.import_module(module), name)(head)
+    if archive is not None and archive.lanes is not None:
+        lanes = archive.lanes
+        found["lanes"] = f"{len(lanes.counts):,} of {lanes.each:,} items"
+    return found
 
 
 def verify(
     data: Data,
     *,
-    original: Picture | None = None,
+    original: Picture | ImageSet | None = None,
     device: str = "cpu",
     model: str | Path | None = None,
     limits: Limits = Limits.DEFAULT,
@@ -126,7 +175,9 @@ def verify(
 
     Args:
         data: as for :func:`decode`.
-        original: what was encoded. A lossless stream must equal it; a lossy one gets a PSNR.
+        original: what was encoded: a picture, or of an archive a set of pictures as
+            :func:`nacre.load_image_set` takes it. A lossless stream must equal it; a lossy one gets
+            a PSNR.
         device: as for :func:`decode`.
         model: as for :func:`decode`.
         limits: what the stream and the original may ask for.
@@ -141,11 +192,15 @@ def verify(
     >>> verify(encode(picture, lossless=True), original=picture).equal
     True
     """
-    from nacre.media.image import load_image
-
     content = read_bytes(data)
+    decoder = Decoder(device, model=model, limits=limits)
     try:
-        decoded = Decoder(device, model=model, limits=limits).decode(content)
+        if read_header(content, limits=limits).items is None:
+            decoded = decoder.decode(content)
+        elif original is not None:
+            decoded = decoder.decode_set(content)
+        else:
+            decoded = sum(1 for _ in decoder.decode_archive(content))
     except (NotNacre, UnsupportedVersion):
         raise
     except FormatError as error:
@@ -153,8 +208,7 @@ def verify(
     entry = registry.entry(info(content).codec_number)
     if original is None:
         return Report(ok=True, codec=entry.name, bytes=len(content))
-    wanted = load_image(original, limits=limits)
-    equal = compare.equal_pixels(wanted, decoded)
+    equal, psnr_db = _compare(decoded, original, limits)
     problem = None
     if entry.lossless and not equal:
         problem = f"codec {entry.name!r} is lossless, yet the decoded picture differs"
@@ -164,5 +218,24 @@ def verify(
         bytes=len(content),
         problem=problem,
         equal=equal,
-        psnr_db=compare.psnr_db(wanted, decoded),
+        psnr_db=psnr_db,
     )
+
+
+def _compare(decoded: Any, original: Any, limits: Limits) -> tuple[bool, float | None]:
+    """Whether a picture or a set is ``original``, and its PSNR in dB; None for sets of other size.
+
+    Black and white is compared as 0 and 255, and names are not.
+    """
+    from nacre.media.image import load_image
+    from nacre.media.image_sets import ImageSet, load_image_set
+
+    if isinstance(decoded, ImageSet):
+        wanted = load_image_set(original, limits=limits)
+        if wanted.pixels.shape != decoded.pixels.shape:
+            return False, None
+        if len(wanted) == 0:
+            return True, math.inf
+        original, decoded = wanted.strip(), decoded.strip()
+    picture = load_image(original, limits=limits)
+    return compare.equal_pixels(picture, decoded), compare.psnr_db(picture, decoded)

@@ -74,6 +74,7 @@ def plan(
     *,
     rename: Callable[[str], str],
     wanted: Callable[[str], bool],
+    whole: bool = False,
 ) -> tuple[list[Task], bool]:
     """The tasks for ``inputs``, and whether they are a batch (several inputs, or a folder).
 
@@ -83,6 +84,7 @@ def plan(
             places below it.
         rename: the output's file name from the input's.
         wanted: whether a folder's file of that name is taken; hidden files never are.
+        whole: a folder is one thing to work on, not the files in it.
 
     Raises:
         InputError: the inputs and the output do not go together, or a folder has no such file.
@@ -91,13 +93,13 @@ def plan(
         if len(inputs) > 1:
             raise InputError("- (standard input) cannot be mixed with files")
         return [Task("-", output or "-")], False
-    batch = len(inputs) > 1 or Path(inputs[0]).is_dir()
+    batch = len(inputs) > 1 or (Path(inputs[0]).is_dir() and not whole)
     if not batch:
         return [Task(inputs[0], _target_of_one(inputs[0], output, rename))], False
     if output == "-" or (output is not None and Path(output).is_file()):
         raise InputError(f"several inputs need a folder as output, {output} is none")
     tasks = []
-    for root, path in _walk(inputs, wanted):
+    for root, path in _walk(inputs, wanted, whole):
         folder = path.parent if output is None else output / path.parent.relative_to(root)
         tasks.append(Task(str(path), str(folder / rename(path.name))))
     sources: dict[str, str] = {}
@@ -125,11 +127,13 @@ def _target_of_one(source: str, output: str | None, rename: Callable[[str], str]
     return output
 
 
-def _walk(inputs: list[str], wanted: Callable[[str], bool]) -> Iterator[tuple[Path, Path]]:
+def _walk(
+    inputs: list[str], wanted: Callable[[str], bool], whole: bool = False
+) -> Iterator[tuple[Path, Path]]:
     """``(root, file)`` of each file in and below ``inputs``, in a fixed order."""
     for name in inputs:
         root = Path(name)
-        if not root.is_dir():
+        if whole or not root.is_dir():
             yield root.parent, root
             continue
         found = False

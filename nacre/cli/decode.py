@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from nacre import registry
 from nacre.cli import batch
 from nacre.cli.common import (
     DeviceFlag,
@@ -29,6 +30,10 @@ from nacre.cli.common import (
 )
 from nacre.errors import InputError
 from nacre.limits import Limits
+from nacre.stream import Bytes, read_header
+
+SETS = (".npy", ".npz", ".idx", ".idx.gz", "-ubyte", "-ubyte.gz")
+"""Ends of the names of files that hold a set of pictures."""
 
 EXACT = frozenset({".png", ".tif", ".tiff"})
 """Extensions that are kept as they were: kinds of file that hold pixels and metadata exactly."""
@@ -38,6 +43,8 @@ EXACT = frozenset({".png", ".tif", ".tiff"})
 class Options:
     """All that decides what is written for one file."""
 
+    output: str | None
+    item: int | None
     region: tuple[int, int, int, int] | None
     model: str | None
     device: str
@@ -47,7 +54,8 @@ class Options:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The ``--json`` record of one file.
+    """The ``--json`` record of one file; ``items`` are those of an archive, of whose pictures
+    ``width`` and the like are, and ``bytes`` are those of their samples.
 
     ``seconds`` are for decoding; the first file of a process also waits for torch and the model.
     """
@@ -60,6 +68,7 @@ class Decoded:
     height: int
     channels: int
     depth: int
+    items: int | None
     input_bytes: int
     bytes: int
     seconds: float
@@ -71,6 +80,9 @@ def decode(
         typer.Argument(metavar="IN...", help=".ncr files or folders; - is standard input."),
     ],
     output: OutputFlag = None,
+    item: Annotated[
+        int | None, typer.Option(min=0, help="Only this picture of an archive; 0 is the first.")
+    ] = None,
     region: Annotated[
         str | None,
         typer.Option(metavar="X,Y,W,H", help="Only this part, in pixels from the top left."),
@@ -89,14 +101,16 @@ def decode(
 
     The extension of OUT decides the kind of file. Without -o, photo.png.ncr becomes photo.png and
     photo.jpg.ncr becomes photo.jpg.png: nothing is put into a lossy file unless asked for. Standard
-    output gets PNG.
+    output gets PNG. A set of pictures becomes a folder, or OUT with the extension .npy, .npz, .idx
+    or .idx.gz.
     """
     tasks, several = batch.plan(inputs, output, rename=decoded_name, wanted=is_stream)
     if tasks[0].target == "-":
         if json:
             raise InputError("--json and the file cannot both go to standard output; use -o FILE")
         check_stdout()
-    options = Options(parse_region(region), model, device, Limits.parse(limit), force)
+    named = None if several else output
+    options = Options(named, item, parse_region(region), model, device, Limits.parse(limit), force)
     manner = batch.Manner("decoded", jobs, threads, force, json, quiet, verbose)
     return batch.run(tasks, functools.partial(decode_one, options=options), several, manner)
 
@@ -104,11 +118,12 @@ def decode(
 def decoded_name(name: str) -> str:
     """The output's file name from the input's.
 
-    >>> [decoded_name(name) for name in ("a.png.ncr", "a.jpg.ncr", "a.ncr", "a")]
-    ['a.png', 'a.jpg.png', 'a.png', 'a.png']
+    >>> [decoded_name(name) for name in ("a.png.ncr", "a.jpg.ncr", "a.ncr", "a", "a.idx.gz.ncr")]
+    ['a.png', 'a.jpg.png', 'a.png', 'a.png', 'a.idx.gz']
     """
     plain = name.removesuffix(".ncr")
-    return plain if Path(plain).suffix.lower() in EXACT else plain + ".png"
+    exact = Path(plain).suffix.lower() in EXACT or plain.lower().endswith(SETS)
+    return plain if exact else plain + ".png"
 
 
 def is_stream(name: str) -> bool:
@@ -128,10 +143,14 @@ def decode_one(task: batch.Task, options: Options) -> batch.Done:
     from nacre.media.pillow import to_file
 
     data = read_stdin() if task.source == "-" else read_bytes(task.source)
+    items = nacre.info(data).items
+    if items is not None and options.item is None:
+        return _decode_set(task, options, data)
     start = time.perf_counter()
     image = nacre.decode(
         data,
         region=options.region,
+        item=options.item,
         device=options.device,
         model=options.model,
         limits=options.limits,
@@ -149,6 +168,7 @@ def decode_one(task: batch.Task, options: Options) -> batch.Done:
         height=image.height,
         channels=image.channels,
         depth=image.depth,
+        items=items,
         input_bytes=len(data),
         bytes=len(picture),
         seconds=seconds,
@@ -158,3 +178,40 @@ def decode_one(task: batch.Task, options: Options) -> batch.Done:
         f"{record.bytes:,} bytes, {record.seconds:.2f} s"
     )
     return batch.Done(line, record, len(data), len(picture))
+
+
+def _decode_set(task: batch.Task, options: Options, data: Bytes) -> batch.Done:
+    """Decode an archive into a folder, or into a file of an array."""
+    from nacre.decoding import Decoder
+
+    if task.target == "-":
+        raise InputError("a set of pictures needs -o: a folder, .npy, .npz, .idx or .idx.gz")
+    if options.region is not None:
+        raise InputError("--region cuts one picture; name it with --item")
+    decoder = Decoder(options.device, model=options.model, limits=options.limits)
+    start = time.perf_counter()
+    images = decoder.decode_set(data)
+    seconds = time.perf_counter() - start
+    # The name that was planned is that of a picture: what a folder is called has no extension.
+    target = options.output or task.target.removesuffix(".png")
+    images.save(target, force=options.force)
+    shape = images.shape
+    record = Decoded(
+        input=task.source,
+        output=target,
+        ok=True,
+        codec=registry.entry(read_header(data).codec).name,
+        width=shape.width,
+        height=shape.height,
+        channels=shape.channels,
+        depth=shape.depth,
+        items=len(images),
+        input_bytes=len(data),
+        bytes=images.pixels.nbytes,
+        seconds=seconds,
+    )
+    line = (
+        f"{record.input} -> {target}: {record.codec}, {len(images):,} of {record.width} x "
+        f"{record.height}, {record.seconds:.2f} s"
+    )
+    return batch.Done(line, record, len(data), record.bytes)

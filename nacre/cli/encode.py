@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,12 @@ from nacre.cli.common import (
 from nacre.errors import FormatError, InputError
 from nacre.files import PICTURES
 from nacre.limits import Limits
+from nacre.registry import codec_class
 from nacre.stream import ImageShape
+
+if TYPE_CHECKING:
+    from nacre.media.image import Image
+    from nacre.media.image_sets import ImageSet
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Encoded:
     """The ``--json`` record of one file.
 
     Attributes:
+        width, height: of one picture.
+        items: of a set of pictures; None for one picture.
         seconds: for encoding alone, without reading, checking and writing; the first file of a
             process also waits for torch and the model.
         psnr_db: with ``--verify``.
@@ -68,6 +75,7 @@ class Encoded:
     model: str | None
     width: int
     height: int
+    items: int | None
     input_bytes: int
     bytes: int
     bpp: float
@@ -77,7 +85,11 @@ class Encoded:
 
 def encode(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Pictures or folders; - is standard input.")
+        list[str],
+        typer.Argument(
+            metavar="IN...",
+            help="Pictures, folders, idx, npy or npz files; - is standard input.",
+        ),
     ],
     output: OutputFlag = None,
     quality: Annotated[
@@ -95,6 +107,12 @@ def encode(
     effort: Annotated[
         int | None, typer.Option("-e", "--effort", min=1, max=9, help="1 (fast) to 9 (small).")
     ] = None,
+    lanes: Annotated[
+        int | None, typer.Option(min=1, help="Of a set: runs of pictures that decode alone.")
+    ] = None,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Of a set: put the model into the file.")
+    ] = False,
     target_size: Annotated[
         int | None, typer.Option(min=1, metavar="BYTES", help="Best quality of at most this size.")
     ] = None,
@@ -123,13 +141,24 @@ def encode(
 
     photo.png becomes photo.png.ncr beside it, or below the folder OUT in the same place. In a batch
     (several inputs or a folder) finished outputs are skipped and bad files do not stop the rest.
+    Sets of pictures of one size become one file: an idx, npy or npz file, and with --codec
+    circuit-image a folder.
     """
-    tasks, several = batch.plan(inputs, output, rename=encoded_name, wanted=is_picture)
+    takes_sets = codec is not None and hasattr(codec_class(codec), "encode_set")
+    tasks, several = batch.plan(
+        inputs, output, rename=encoded_name, wanted=is_picture, whole=takes_sets
+    )
     if tasks[0].target == "-":
         if json:
             raise InputError("--json and the file cannot both go to standard output; use -o FILE")
         check_stdout()
-    settings = {"quality": quality, "channels": channels, "effort": effort}
+    settings = {
+        "quality": quality,
+        "channels": channels,
+        "effort": effort,
+        "lanes": lanes,
+        "embed": embed or None,
+    }
     options = Options(
         codec=codec,
         lossless=lossless,
@@ -169,15 +198,16 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
     import nacre
 
     source = read_stdin() if task.source == "-" else task.source
-    image = nacre.load_image(source, limits=options.limits, strip=_names(options.strip))
+    picture = _load(source, options)
     start = time.perf_counter()
     data = nacre.encode(
-        image,
+        picture,
         codec=options.codec,
         lossless=options.lossless,
         model=options.model,
         device=options.device,
         limits=options.limits,
+        strip=options.strip,
         target_size=options.target_size,
         target_bpp=options.target_bpp,
         target_psnr=options.target_psnr,
@@ -188,7 +218,7 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
     if options.verify:
         report = nacre.verify(
             data,
-            original=image,
+            original=picture,
             device=options.device,
             model=options.model,
             limits=options.limits,
@@ -198,37 +228,55 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
         psnr_db = report.psnr_db
     write_output(task.target, data, force=options.force)
     info = nacre.info(data)
-    size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
-    pixels = image.width * image.height
+    size = len(source) if isinstance(source, bytes) else _size(Path(source))
+    shape = picture.shape
+    pixels = shape.width * shape.height * (1 if info.items is None else max(1, info.items))
     record = Encoded(
         input=task.source,
         output=task.target,
         ok=True,
         codec=info.codec,
         model=info.model,
-        width=image.width,
-        height=image.height,
+        width=shape.width,
+        height=shape.height,
+        items=info.items,
         input_bytes=size,
         bytes=len(data),
         bpp=8 * len(data) / pixels,
         seconds=seconds,
         psnr_db=psnr_db,
     )
-    notes = image.notes
-    if isinstance(info.shape, ImageShape) and info.shape.depth < image.depth:
+    notes = picture.notes
+    if isinstance(info.shape, ImageShape) and 8 <= info.shape.depth < shape.depth:
         notes += (f"16-bit samples were reduced to {info.shape.depth} bits; --lossless keeps them",)
     return batch.Done(_line(record), record, size, len(data), notes=notes)
 
 
-def _names(strip: str) -> list[str]:
-    return [name for name in strip.split(",") if name]
+def _load(source: str | bytes, options: Options) -> Image | ImageSet:
+    """The picture, or the set of them, in ``source``."""
+    from nacre.media.image import load_image
+    from nacre.media.image_sets import is_image_set, load_image_set
+
+    takes_sets = options.codec is None or hasattr(codec_class(options.codec), "encode_set")
+    if takes_sets and is_image_set(source, wanted=options.codec is not None):
+        return load_image_set(source, limits=options.limits)
+    names = [name for name in options.strip.split(",") if name]
+    return load_image(source, limits=options.limits, strip=names)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in and below a folder."""
+    paths = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in paths if each.is_file())
 
 
 def _line(record: Encoded) -> str:
     measured = ""
     if record.psnr_db is not None:
         measured = ", exact" if math.isinf(record.psnr_db) else f", {record.psnr_db:.2f} dB"
+    count = "" if record.items is None else f"{record.items:,} of "
     return (
-        f"{record.input} -> {record.output}: {record.codec}, {record.width} x {record.height}, "
+        f"{record.input} -> {record.output}: {record.codec}, {count}{record.width} x "
+        f"{record.height}, "
         f"{record.bytes:,} bytes, {record.bpp:.3f} bpp{measured}, {record.seconds:.2f} s"
     )

@@ -31,6 +31,7 @@ class Shown:
     bytes: int
     bpp: float | None
     sections: list[dict[str, str | int]]
+    details: dict[str, str]
 
 
 def info(
@@ -78,6 +79,7 @@ def show_one(task: batch.Task, *, titled: bool, fields: bool, json: bool) -> bat
         bytes=found.bytes,
         bpp=found.bpp,
         sections=[{"kind": part.kind, "bytes": part.bytes} for part in found.sections],
+        details=dict(found.details),
     )
     if not json:
         if titled:
@@ -99,6 +101,7 @@ def _lines(record: Shown) -> list[str]:
         ("codec", (record.codec or unknown) + kind),
         ("model", record.model or "none"),
         (record.medium, size),
+        *record.details.items(),
         ("bytes", f"{record.bytes:,}"),
     ]
     if record.items is not None:

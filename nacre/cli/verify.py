@@ -56,7 +56,7 @@ def verify(
     ],
     original: Annotated[
         str | None,
-        typer.Option(metavar="PICTURE", help="What the one input was encoded from."),
+        typer.Option(metavar="SOURCE", help="What the one input was encoded from."),
     ] = None,
     model: ModelFlag = None,
     device: DeviceFlag = "auto",
