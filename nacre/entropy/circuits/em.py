@@ -24,6 +24,8 @@ TINY = 1e-30
 """Below every message and posterior that matters; keeps quotients finite."""
 GROUP_FLOATS = 1 << 18
 """Largest message array of a group on a CPU: 1 MiB."""
+STANDING_OUT = 4.0
+"""How many times its neighbours' count a value has that stands out."""
 
 Items = npt.NDArray[np.uint8]
 
@@ -81,13 +83,38 @@ class Smoothing:
         weights: flow added to every weight that was not pruned, and to the root's, as a part of
             one item's.
         emissions: the same for every value of every state.
-        kernel: ``[K, K]``, columns sum to 1: how a value's emission flow spreads over the values;
+        narrow: ``[K, K]``, columns sum to 1: how a value's emission flow spreads over the values;
             None keeps it where it is.
+        wide: the same for a state's prior, or None.
+        strength: flow that a state's prior counts for.
     """
 
     weights: float = 1e-7
     emissions: float = 1e-7
-    kernel: torch.Tensor | None = None
+    narrow: torch.Tensor | None = None
+    wide: torch.Tensor | None = None
+    strength: float = 0.0
+
+
+def spreading(counts: npt.NDArray[np.int64], deviation: float) -> npt.NDArray[np.float32]:
+    """A Gaussian over the values as a matrix ``[K, K]`` whose columns sum to 1.
+
+    A value that stands out (black paper, clipped white) neither spreads nor receives anything.
+
+    Args:
+        counts: ``[K]``, how often every value occurs.
+        deviation: of the Gaussian, in values.
+    """
+    values = np.arange(len(counts))
+    kernel = np.exp(-0.5 * ((values[:, None] - values) / deviation) ** 2)
+    kernel[kernel < 1e-5] = 0  # also keeps products from becoming denormal, which is slow
+    around = np.pad(counts.astype(np.float64), 1, mode="reflect") if len(counts) > 1 else counts
+    outstanding = counts > STANDING_OUT * (around[2:] + around[:-2]) / 2
+    kernel[outstanding] = 0
+    kernel[:, outstanding] = 0
+    kernel[outstanding, outstanding] = 1
+    table: npt.NDArray[np.float32] = (kernel / kernel.sum(axis=0)).astype(np.float32)
+    return table
 
 
 def make_layout(parents: Int32s, states: int, batch: int, device: str = "cpu") -> Layout:
@@ -259,41 +286,17 @@ def maximise(parameters: Parameters, flows: Parameters, smoothing: Smoothing) ->
     torch.add(flows.weights, smoothing.weights, out=parameters.weights)
     parameters.weights *= kept
     parameters.weights /= parameters.weights.sum(dim=2, keepdim=True)
-    if smoothing.kernel is None:
-        parameters.emissions.copy_(flows.emissions)
+    emissions = parameters.emissions
+    if smoothing.narrow is None:
+        emissions.copy_(flows.emissions)
     else:
-        torch.matmul(smoothing.kernel, flows.emissions, out=parameters.emissions)
-    parameters.emissions += smoothing.emissions
-    parameters.emissions /= parameters.emissions.sum(dim=1, keepdim=True)
-
-
-def random_parameters(
-    items: Items, values: int, states: int, layout: Layout, *, seed: int
-) -> Parameters:
-    """Where learning starts: the marginals of ``items``, tilted at random towards dark or bright.
-
-    Args:
-        items: ``[N, V]``.
-        values: K.
-        states: M.
-        layout: of the tree.
-        seed: of everything random.
-    """
-    rng = np.random.default_rng([seed, states])
-    variables = items.shape[1]
-    counts = np.stack([np.bincount(column, minlength=values) for column in items.T])
-    marginal = (counts + 0.01) / (len(items) + 0.01 * values)
-    level = np.arange(values)
-    mean = marginal @ level
-    spread = np.sqrt(marginal @ level**2 - mean**2) + 1.0
-    tilt = rng.normal(0, 1, (variables, states))
-    exponent = ((level - mean[:, None]) / spread[:, None])[:, :, None] * tilt[:, None, :]
-    emissions = marginal[:, :, None] * np.exp(exponent.clip(-20, 20))
-    weights = rng.gamma(1.0, size=(variables, states, states)) + 0.05
-    root = np.full(states, 1 / states)
-    emissions /= emissions.sum(axis=1, keepdims=True)
-    weights /= weights.sum(axis=2, keepdims=True)
-    return to_parameters(make_hclt(layout.parents, root, weights, emissions), layout)
+        torch.matmul(smoothing.narrow, flows.emissions, out=emissions)
+    if smoothing.wide is not None:
+        prior = torch.matmul(smoothing.wide, flows.emissions)
+        prior *= smoothing.strength / prior.sum(dim=1, keepdim=True).clamp_(min=TINY)
+        emissions += prior
+    emissions += smoothing.emissions
+    emissions /= emissions.sum(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -327,29 +330,29 @@ def epoch(
     number: int,
     *,
     seed: int,
-    workspace: Workspace | None = None,
+    fresh: bool = True,
 ) -> float:
     """One pass over the items, in place; the mean log-likelihood seen on the way, in nats an item.
 
     Args:
         parameters: distributions.
-        flows: averaged over the batches before; zeros before the first.
+        flows: averaged over the batches before.
         layout: of the tree.
         items: uint8 ``[N, V]``, on the layout's device.
         schedule: of all epochs.
         number: of this one, from 0.
         seed: of the order of the items, with ``number``.
-        workspace: for a batch.
+        fresh: whether the first batch of epoch 0 replaces the flows wholly.
     """
     values = parameters.emissions.shape[1]
-    workspace = workspace or make_workspace(parameters, schedule.batch)
     draw = torch.Generator().manual_seed(1_000_003 * seed + number)
     order = torch.randperm(len(items), generator=draw).to(items.device)
-    batches = max(1, len(items) // schedule.batch)
+    batches = max(1, round(len(items) / schedule.batch))
+    workspace = make_workspace(parameters, -(-len(items) // batches))
     seen = torch.zeros((), dtype=torch.float64, device=items.device)
     for index, members in enumerate(order.tensor_split(batches)):
         step = schedule.step_at((number + index / batches) / schedule.epochs)
-        if number == index == 0:
+        if fresh and number == index == 0:
             step = 1.0
         rows = rows_of(items[members], layout, values)
         seen += upward(parameters, layout, rows, workspace).sum()
@@ -361,10 +364,11 @@ def epoch(
 
 
 def log_likelihoods(
-    parameters: Parameters, layout: Layout, items: torch.Tensor, workspace: Workspace, batch: int
+    parameters: Parameters, layout: Layout, items: torch.Tensor, batch: int = 512
 ) -> torch.Tensor:
-    """Of every item in nats, float64 ``[N]``; float32 messages, see ``queries`` for exact ones."""
+    """Of every item in nats, float64 ``[N]``; by float32 messages (``queries`` has exact ones)."""
     values = parameters.emissions.shape[1]
+    workspace = make_workspace(parameters, min(batch, len(items)))
     parts = [
         upward(parameters, layout, rows_of(part, layout, values), workspace)
         for part in torch.split(items, batch)
