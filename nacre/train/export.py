@@ -194,7 +194,12 @@ def context_coder(
 
 
 def write_model(
-    path: Path, arrays: Mapping[str, npt.NDArray[Any]], card: Mapping[str, object], *, force: bool
+    path: Path,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    card: Mapping[str, object],
+    *,
+    force: bool,
+    header: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """Write NAME.safetensors and its card NAME.json.
 
@@ -203,12 +208,13 @@ def write_model(
         arrays: the model.
         card: what is known of it; must name the ``codec``.
         force: replace existing files.
+        header: further text in the file's own header, beside the codec.
 
     Returns:
         The card with ``name`` and ``id`` (the first bytes of the file's SHA-256).
     """
     tensors = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-    data = save(tensors, {"codec": str(card["codec"])})
+    data = save(tensors, {"codec": str(card["codec"]), **(header or {})})
     identity = hashlib.sha256(data).digest()[:ID_BYTES].hex()
     whole = {"name": path.stem, "id": identity, **card}
     write_atomically(path, data, force=force)

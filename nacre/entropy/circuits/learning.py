@@ -367,8 +367,10 @@ def _restore(path: Path, about: str, device: str) -> _State | None:
         fields = read_metadata(path)
         tensors = load_file(path, device=device)
         scalars = json.loads(fields["state"])
-        parts = {part: Parameters(*(tensors[f"{part}.{name}"] for name in NAMES)) for part in PARTS}
-        state = _State(**parts, parents=tensors["parents"].cpu().numpy(), **scalars)
+        parameters, flows, best = (
+            Parameters(*(tensors[f"{part}.{name}"] for name in NAMES)) for part in PARTS
+        )
+        state = _State(parameters, flows, best, tensors["parents"].cpu().numpy(), **scalars)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: not a checkpoint of a circuit ({error}); delete it") from error
     if fields.get("about") != about:
