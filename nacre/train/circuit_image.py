@@ -31,7 +31,7 @@ HELD_OUT = 12
 """Every so-many-th picture is kept from learning, for choices and the card's figures."""
 MOST_VARIABLES = 4096
 """Beyond, the pairwise mutual information alone would take hours."""
-LEVEL_STEP = 2.0**-11
+LEVEL_STEP = 2.0**-12
 """Step of the square roots of probabilities in the model file (``IntegerCircuit.from_hclt``)."""
 
 Symbols = npt.NDArray[np.uint8]

@@ -273,6 +273,21 @@ def test_pruning_costs_no_more_than_its_bound(states: int) -> None:
     assert (parameters.weights[1:] > 0).equal(kept[1:])  # what was pruned stays so
 
 
+def test_a_state_that_nothing_reaches_keeps_a_block() -> None:
+    parameters, flows, layout, rows = trained(24)
+    growth.prune(parameters, flows, 0.6)
+    flows.weights[:, 8:16] = 0  # rows of the second block of states
+    kept = growth.block_flows(parameters.weights[1:]) > 0
+    growth.prune(parameters, flows, 0.4)
+    left = growth.block_flows(parameters.weights[1:]) > 0
+    assert (left <= kept).all()
+    assert left.any(dim=2).all()
+    em.maximise(parameters, flows, em.Smoothing())
+    assert torch.isfinite(
+        em.upward(parameters, layout, rows, em.make_workspace(parameters, 500))
+    ).all()
+
+
 def test_growing_keeps_probabilities_but_for_the_noise() -> None:
     parameters, _, layout, rows = trained(8)
     before = em.upward(parameters, layout, rows, em.make_workspace(parameters, 500))

@@ -285,7 +285,7 @@ def maximise(parameters: Parameters, flows: Parameters, smoothing: Smoothing) ->
     kept = parameters.weights > 0
     torch.add(flows.weights, smoothing.weights, out=parameters.weights)
     parameters.weights *= kept
-    parameters.weights /= parameters.weights.sum(dim=2, keepdim=True)
+    parameters.weights /= parameters.weights.sum(dim=2, keepdim=True).clamp_(min=TINY)
     emissions = parameters.emissions
     if smoothing.narrow is None:
         emissions.copy_(flows.emissions)

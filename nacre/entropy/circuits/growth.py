@@ -61,7 +61,7 @@ def block_flows(flows: torch.Tensor) -> torch.Tensor:
 def prune(parameters: Parameters, flows: Parameters, keep: float) -> float:
     """Set the blocks of least flow to zero, in place, in weights and flows.
 
-    Every row keeps its strongest block.
+    Every row keeps the strongest block that it has.
 
     Args:
         parameters: distributions, as learned.
@@ -72,12 +72,13 @@ def prune(parameters: Parameters, flows: Parameters, keep: float) -> float:
         The flow that was dropped, as a part of all.
     """
     flow = block_flows(flows.weights[1:])
-    if not flow.numel():
+    if not flow.numel() or keep >= 1:
         return 0.0
     least = flow.flatten().kthvalue(max(1, round((1 - keep) * flow.numel()))).values
     strongest = torch.zeros_like(flow, dtype=torch.bool)
-    strongest.scatter_(2, flow.argmax(dim=2, keepdim=True), True)
-    kept = (flow > least) | strongest if keep < 1 else torch.ones_like(strongest)
+    present = block_flows(parameters.weights[1:]) > 0
+    best = flow.masked_fill(~present, -1.0).argmax(dim=2, keepdim=True)  # a dead state's flow is 0
+    kept = present & ((flow > least) | strongest.scatter_(2, best, True))
     dropped = float(flow[~kept].sum() / flow.sum())
     states = parameters.weights.shape[1]
     mask = kept.repeat_interleave(BLOCK, 1).repeat_interleave(BLOCK, 2)[:, :states, :states]
