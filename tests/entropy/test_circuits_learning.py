@@ -14,7 +14,7 @@ import torch
 
 from nacre.entropy.circuits import em, growth, queries, structure
 from nacre.entropy.circuits.initial import clustered_parameters, random_parameters
-from nacre.entropy.circuits.learning import Epoch, Plan, Stage, learn
+from nacre.entropy.circuits.learning import Epoch, Learned, Plan, Stage, learn
 from nacre.entropy.circuits.model import HCLT, random_hclt
 from nacre.errors import InputError, ModelError
 
@@ -320,24 +320,38 @@ def test_a_learned_circuit_comes_near_the_truth(truth: HCLT, items: Items) -> No
 
 
 def test_a_run_in_legs_equals_one_run(items: Items, tmp_path: Path) -> None:
-    whole = learn(items[:600], items[600:800], 20, PLAN)
+    plan = replace(PLAN, varied=0.3)
+    varied: list[int] = []
+
+    def vary(some: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
+        varied.append(len(some))
+        return some[torch.randperm(len(some), generator=draw)]
+
+    def run(checkpoint: Path | None, count: int = 600, plan: Plan = plan) -> Learned | None:
+        seconds = None if checkpoint is None else 0
+        held = items[600:800]
+        return learn(
+            items[:count], held, 20, plan, vary=vary, checkpoint=checkpoint, seconds=seconds
+        )
+
+    whole = run(None)
     assert whole is not None
-    legs = 0
-    part = None
+    assert len(set(varied)) > 3
+    assert 100 < np.mean(varied) < 260
+    legs, part = 0, None
     while part is None:
         legs += 1
-        part = learn(items[:600], items[600:800], 20, PLAN, checkpoint=tmp_path / "c", seconds=0)
+        part = run(tmp_path / "c")
     assert legs == whole.epochs == part.epochs
     for name in ("parents", "root", "weights", "emissions"):
         assert np.array_equal(getattr(whole.circuit, name), getattr(part.circuit, name)), name
-    other = replace(PLAN, seed=1)
     with pytest.raises(InputError, match="another plan"):
-        learn(items[:600], items[600:800], 20, other, checkpoint=tmp_path / "c")
+        run(tmp_path / "c", plan=replace(plan, seed=1))
     with pytest.raises(InputError, match="another plan"):
-        learn(items[:500], items[600:800], 20, PLAN, checkpoint=tmp_path / "c")
+        run(tmp_path / "c", count=500)
     (tmp_path / "c").write_bytes(b"nonsense")
     with pytest.raises(ModelError):
-        learn(items[:600], items[600:800], 20, PLAN, checkpoint=tmp_path / "c")
+        run(tmp_path / "c")
 
 
 def test_smoothing_is_chosen_where_there_are_few_items() -> None:

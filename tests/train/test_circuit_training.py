@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 import pytest
+import torch
 
 import nacre
 from nacre.entropy.circuits.learning import Plan, Stage
 from nacre.errors import InputError
 from nacre.models import find_model
 from nacre.stream import ImageShape
-from nacre.train.circuit_image import PRESETS, Preset, read_symbols, train_circuit_image
+from nacre.train.circuit_image import PRESETS, Preset, mover, read_symbols, train_circuit_image
 from nacre.train.loop import Progress
 
 QUICK = Preset(Plan((Stage(4, 2), Stage(8, 2, keep=0.75)), batch=32), "a test")
@@ -121,3 +122,18 @@ def test_the_tiny_preset_on_digits(shared_data: Path, tmp_path: Path) -> None:
     model = train_circuit_image([source], tmp_path, PRESETS["tiny"])
     assert model is not None
     assert find_model(model).figures[0]["bits_per_dimension"] < 1.40
+
+
+def test_moved_pictures_are_the_pictures_moved_by_one_pixel() -> None:
+    shape = ImageShape(5, 4, 3, 16)
+    rng = np.random.default_rng(0)
+    symbols = rng.integers(0, 256, (200, 4 * 5 * 3 * 2)).astype(np.uint8)
+    draw = torch.Generator().manual_seed(0)
+    moved = mover(shape)(torch.from_numpy(symbols), draw).numpy().reshape(200, 4, 5, 6)
+    padded = np.pad(symbols.reshape(200, 4, 5, 6), ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    choices = [
+        padded[:, 1 + a : 5 + a, 1 + b : 6 + b] for a, b in ((0, 1), (0, -1), (1, 0), (-1, 0))
+    ]
+    equal = np.array([(moved == choice).all(axis=(1, 2, 3)) for choice in choices])
+    assert equal.any(axis=0).all()
+    assert (equal.sum(axis=1) > 25).all()

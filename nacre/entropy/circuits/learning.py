@@ -9,6 +9,7 @@ goes on from one computes the same numbers as one that was never stopped.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import time
@@ -58,6 +59,10 @@ PATIENCE = 2
 """Epochs without gain on held-out items after which a stage ends."""
 
 
+Vary = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+"""Other items uint8 ``[N, V]`` of the same kind, at random."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of a plan.
@@ -85,6 +90,7 @@ class Plan:
         batch: items of a step.
         last: step of the last batch of a stage.
         noise: deviation of the logarithm of grown copies.
+        varied: part of the items that is varied in every epoch (see :func:`learn`).
         seed: of everything random.
     """
 
@@ -93,6 +99,7 @@ class Plan:
     batch: int = 512
     last: float = 0.01
     noise: float = 0.1
+    varied: float = 0.0
     seed: int = 0
 
     @property
@@ -186,6 +193,7 @@ def learn(
     values: int,
     plan: Plan,
     *,
+    vary: Vary | None = None,
     device: str = "cpu",
     checkpoint: Path | None = None,
     seconds: float | None = None,
@@ -199,6 +207,8 @@ def learn(
         held: ``[n, V]``, for every choice that is made.
         values: K.
         plan: stages.
+        vary: makes other items of its kind out of items, such as pictures moved by a pixel; a guard
+            against learning them by heart.
         device: of torch.
         checkpoint: a safetensors file that is written after every epoch, and gone on from.
         seconds: stop after about so long.
@@ -224,10 +234,10 @@ def learn(
     try:
         if state is None:
             say("finding the tree")
-            state = _begin(items, values, plan, device)
+        state = state or _begin(items, values, plan, device)
         before = state.seconds
         while not _finished(state, plan):
-            nats = _next_epoch(state, data, plan, say)
+            nats = _next_epoch(state, data, plan, vary, say)
             state.seconds = before + time.monotonic() - start
             report(Epoch(state.done, plan.epochs, nats, state.held_nats, state.seconds))
             if checkpoint is not None:
@@ -257,9 +267,13 @@ def _begin(items: Items, values: int, plan: Plan, device: str) -> _State:
     return _State(start, zeros_like(start), start, parents, strength=strength)
 
 
-def _next_epoch(state: _State, data: _Data, plan: Plan, say: Callable[[str], None]) -> float:
+def _next_epoch(
+    state: _State, data: _Data, plan: Plan, vary: Vary | None, say: Callable[[str], None]
+) -> float:
     """One epoch, and what is due after it; the mean of -log-likelihood seen on the way."""
-    layout = make_layout(state.parents, len(state.parameters.root), plan.batch, _device(data))
+    layout = make_layout(
+        state.parents, len(state.parameters.root), plan.batch, str(data.items.device)
+    )
     folding = state.stage == len(plan.stages)
     smoothing = data.smoothing(state.narrow, state.strength)
     if folding:
@@ -270,6 +284,8 @@ def _next_epoch(state: _State, data: _Data, plan: Plan, say: Callable[[str], Non
     if state.number == 0:
         say("folding held-out items in" if folding else f"learning {stage.states} states")
         state.held_nats = state.held_nats if folding else math.inf
+    if vary is not None and plan.varied > 0:
+        items = _varied(items, plan, vary, state.done)
     schedule = Schedule(stage.epochs, plan.batch, stage.first, plan.last, smoothing)
     nats = -epoch(
         state.parameters,
@@ -284,13 +300,21 @@ def _next_epoch(state: _State, data: _Data, plan: Plan, say: Callable[[str], Non
     state.number += 1
     state.done += 1
     if folding:
-        state.best = state.parameters
-        state.stage += state.number == plan.folded
+        state.best, state.stage = state.parameters, state.stage + (state.number == plan.folded)
     else:
         _judge(state, data, stage, layout)
         if state.number == stage.epochs or state.waited > PATIENCE:
             _end_stage(state, plan)
     return nats
+
+
+def _varied(items: torch.Tensor, plan: Plan, vary: Vary, number: int) -> torch.Tensor:
+    """A copy of the items with a part of them varied, for every epoch another."""
+    draw = torch.Generator().manual_seed((plan.seed + 1) * 2_000_003 + number)
+    chosen = (torch.rand(len(items), generator=draw) < plan.varied).to(items.device)
+    mixed = items.clone()
+    mixed[chosen] = vary(items[chosen], draw)
+    return mixed
 
 
 def _judge(state: _State, data: _Data, stage: Stage, layout: Layout) -> None:
@@ -340,21 +364,16 @@ def _copy(parameters: Parameters) -> Parameters:
     return Parameters(*(tensor.clone() for tensor in parameters.tensors()))
 
 
-def _device(data: _Data) -> str:
-    return str(data.items.device)
-
-
-PARTS = ("parameters", "flows", "best")
-NAMES = ("root", "weights", "emissions")
+PARTS, NAMES = ("parameters", "flows", "best"), ("root", "weights", "emissions")
 SCALARS = ("stage", "number", "done", "waited", "narrow", "strength", "held_nats", "seconds")
 
 
 def _store(path: Path, state: _State, about: str) -> None:
     """Write a checkpoint in place of the one before."""
     tensors = {"parents": torch.from_numpy(state.parents)}
-    for part in PARTS:
-        for name, tensor in zip(NAMES, getattr(state, part).tensors(), strict=True):
-            tensors[f"{part}.{name}"] = tensor.cpu().contiguous().clone()
+    for part, name in itertools.product(PARTS, NAMES):
+        tensor = getattr(getattr(state, part), name)
+        tensors[f"{part}.{name}"] = tensor.cpu().contiguous().clone()
     scalars = json.dumps({name: getattr(state, name) for name in SCALARS})
     write_atomically(path, save(tensors, {"about": about, "state": scalars}), force=True)
 
