@@ -1,0 +1,1 @@
+"""Coders of pictures that learn within the file: ``photo`` and ``screen``."""
