@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nacre.api import decode, encode, latents, symbols
+    from nacre.circuits import Circuit
     from nacre.decoding import Decoder
     from nacre.errors import (
         ChecksumMismatch,
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ChecksumMismatch",
+    "Circuit",
     "Decoder",
     "FormatError",
     "Image",
@@ -70,6 +72,7 @@ __all__ = [
 
 _HOMES = {
     "nacre.api": ("decode", "encode", "latents", "symbols"),
+    "nacre.circuits": ("Circuit",),
     "nacre.decoding": ("Decoder",),
     "nacre.errors": (
         "ChecksumMismatch",

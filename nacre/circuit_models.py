@@ -16,6 +16,7 @@ import numpy as np
 from nacre import models
 from nacre.entropy.circuits.integer import IntegerCircuit
 from nacre.errors import FormatError, ModelError
+from nacre.media.image_sets import ImageSet
 from nacre.media.image_symbols import values_of, variables_of
 from nacre.stream import ImageShape
 
@@ -90,6 +91,15 @@ def model_shape(path: Path) -> ImageShape:
     ):
         raise ModelError(f"{path}: a model for {shape}, which no picture has")
     return shape
+
+
+def fits(shape: ImageShape, images: ImageSet) -> bool:
+    """Whether a model for ``shape`` can code ``images``; bilevel ones may be in whole bytes."""
+    own = images.shape
+    sizes = (shape.width, shape.height, shape.channels)
+    if sizes != (own.width, own.height, own.channels):
+        return False
+    return shape.depth == own.depth or (shape.depth == 1 and images.bilevel)
 
 
 def shipped_models(codec: str) -> list[tuple[Path, ImageShape]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,37 +16,74 @@ from nacre.registry import resolve_device
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true")
 
 
+@dataclass(frozen=True)
+class Run:
+    """What every recipe needs, and the ``flags`` that were given of those only some know."""
+
+    sources: list[Path]
+    out: Path
+    preset: str
+    name: str
+    validation: list[Path]
+    device: str
+    seed: int | None
+    minutes: float | None
+    force: bool
+    quiet: bool
+    note: Callable[[str], None]
+    flags: dict[str, Any]
+
+
 def train(
-    codec: Annotated[str, typer.Argument(metavar="CODEC", help="walloc-rgb.")],
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Photos or folders.")],
+    codec: Annotated[str, typer.Argument(metavar="CODEC", help="walloc-rgb or circuit-image.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE...", help="Photos or folders; for circuits idx, npy, npz."),
+    ],
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder for checkpoints, events and the model.")
     ] = Path("runs/train"),
-    preset: Annotated[str, typer.Option(help="tiny, small, full or latents-12.")] = "small",
+    preset: Annotated[
+        str, typer.Option(help="tiny, small or full; walloc-rgb also has latents-12.")
+    ] = "small",
     name: Annotated[
         str | None, typer.Option(help="Name of the model; the codec's by default.")
     ] = None,
     validation: Annotated[
         list[Path] | None,
-        typer.Option(help="Photos for the card's figures (repeatable); else some are held back."),
+        typer.Option(help="Pictures for the card's figures (repeatable); else some are held back."),
     ] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder for decoded photos.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="walloc-rgb: folder for decoded photos.")
+    ] = None,
     channels: Annotated[
         list[int] | None,
-        typer.Option(help="Prefix to train: 12, 48 or 192 (repeatable, drawn with equal chances)."),
+        typer.Option(
+            help="walloc-rgb: prefix to train, 12, 48 or 192 (repeatable, equal chances)."
+        ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's.")] = None,
-    side: Annotated[int | None, typer.Option(min=8, help="Of a crop, a multiple of 8.")] = None,
-    rate: Annotated[float | None, typer.Option(min=0, help="Learning rate.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="walloc-rgb: instead of the preset's.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="walloc-rgb: instead of the preset's.")
+    ] = None,
+    side: Annotated[
+        int | None, typer.Option(min=8, help="walloc-rgb: of a crop, a multiple of 8.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0, help="walloc-rgb: learning rate.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
     minutes: Annotated[
         float | None,
         typer.Option(min=0, help="Stop after about so long; the same command goes on."),
     ] = None,
     device: DeviceFlag = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Processes, one a GPU.")] = 1,
-    precision: Annotated[str, typer.Option(help="32-true, or bf16-mixed on a GPU.")] = "32-true",
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="walloc-rgb: processes, one a GPU.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="walloc-rgb: 32-true, or bf16-mixed on a GPU.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
     force: ForceFlag = False,
     quiet: QuietFlag = False,
@@ -56,54 +94,121 @@ def train(
     The model is used with --model FILE, or by its name once it lies in the folder that
     NACRE_MODELS names.
     """
-    if codec != "walloc-rgb":
-        raise InputError(f"no training recipe for {codec!r}; there is one for walloc-rgb")
+    if codec not in RECIPES:
+        raise InputError(f"no training recipe for {codec!r}; there are {', '.join(RECIPES)}")
+    given = {
+        "cache": cache,
+        "channels": channels,
+        "steps": steps,
+        "batch": batch,
+        "side": side,
+        "rate": rate,
+        "devices": devices,
+        "precision": precision,
+    }
+    flags = {name: value for name, value in given.items() if value is not None}
+    recipe, known = RECIPES[codec]
+    for flag in flags:
+        if flag not in known:
+            raise InputError(f"--{flag} is not known to the recipe of {codec}; leave it out")
     import torch
 
-    from nacre.cli.progress import training_bar
+    if threads is not None:
+        torch.set_num_threads(threads)
+    run = Run(
+        sources=sources,
+        out=out,
+        preset=preset,
+        name=name or codec,
+        validation=validation or [],
+        device=resolve_device(device),
+        seed=seed,
+        minutes=minutes,
+        force=force,
+        quiet=quiet,
+        note=(lambda _: None) if quiet else say,
+        flags=flags,
+    )
+    model = recipe(run)
+    if model is None:
+        run.note(f"time is up; the same command goes on from {out / 'checkpoint.safetensors'}")
+    else:
+        run.note(f"{model}: done; use it with --model {model}")
+    return 0
+
+
+def _train_walloc(run: Run) -> Path | None:
+    from nacre.cli.progress import photo_figures, training_bar
     from nacre.train.walloc import LOG_STEPS, PRESETS, train_walloc
 
+    flags = run.flags
+    precision, side = flags.get("precision", PRECISIONS[0]), flags.get("side")
     if precision not in PRECISIONS:
         raise InputError(f"--precision {precision!r} is not one of {', '.join(PRECISIONS)}")
-    if preset not in PRESETS:
-        raise InputError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
-    if channels and (unknown := set(channels) - set(LOG_STEPS)):
+    chosen = _preset(PRESETS, run.preset)
+    if unknown := set(flags.get("channels", ())) - set(LOG_STEPS):
         raise InputError(
             f"--channels {min(unknown)} is not one of {', '.join(map(str, LOG_STEPS))}"
         )
     if side is not None and side % 8:
         raise InputError(f"--side {side} is not a multiple of 8")
-    if threads is not None:
-        torch.set_num_threads(threads)
-    chosen = PRESETS[preset]
-    usual = chosen.plan
-    plan = replace(
-        usual,
-        steps=usual.steps if steps is None else steps,
-        batch=usual.batch if batch is None else batch,
-        side=usual.side if side is None else side,
-        rate=usual.rate if rate is None else rate,
-        seed=usual.seed if seed is None else seed,
-    )
-    note = (lambda _: None) if quiet else say
-    with training_bar(quiet) as report:
-        model = train_walloc(
-            sources,
-            out,
-            replace(chosen, plan=plan, draws=tuple(channels or chosen.draws)),
-            name=name or codec,
-            validation=validation or (),
-            cache=cache,
-            device=resolve_device(device),
-            devices=devices,
+    changed: dict[str, Any] = {
+        name: flags[name] for name in ("steps", "batch", "side", "rate") if name in flags
+    }
+    if run.seed is not None:
+        changed["seed"] = run.seed
+    draws = tuple(flags.get("channels", chosen.draws))
+    with training_bar(run.quiet, photo_figures) as report:
+        return train_walloc(
+            run.sources,
+            run.out,
+            replace(chosen, plan=replace(chosen.plan, **changed), draws=draws),
+            name=run.name,
+            validation=run.validation,
+            cache=flags.get("cache"),
+            device=run.device,
+            devices=flags.get("devices", 1),
             precision=precision,
-            seconds=None if minutes is None else minutes * 60,
-            force=force,
+            seconds=None if run.minutes is None else run.minutes * 60,
+            force=run.force,
             report=report,
-            say=note,
+            say=run.note,
         )
-    if model is None:
-        note(f"time is up; the same command goes on from {out / 'checkpoint.safetensors'}")
-    else:
-        note(f"{model}: done; use it with --model {model}")
-    return 0
+
+
+def _train_circuit_image(run: Run) -> Path | None:
+    from nacre.cli.progress import circuit_figures, training_bar
+    from nacre.train.circuit_image import PRESETS, train_circuit_image
+
+    with training_bar(run.quiet, circuit_figures) as report:
+        return train_circuit_image(
+            run.sources,
+            run.out,
+            _preset(PRESETS, run.preset),
+            name=run.name,
+            validation=run.validation,
+            device=run.device,
+            seed=run.seed or 0,
+            minutes=run.minutes,
+            force=run.force,
+            report=report,
+            say=run.note,
+        )
+
+
+def _preset(presets: dict[str, Any], name: str) -> Any:
+    if name not in presets:
+        raise InputError(f"preset {name!r} is not one of {', '.join(presets)}")
+    return presets[name]
+
+
+Recipe = Callable[[Run], Path | None]
+
+RECIPES: dict[str, tuple[Recipe, frozenset[str]]] = {
+    "walloc-rgb": (
+        _train_walloc,
+        frozenset(("cache", "channels", "steps", "batch", "side", "rate", "devices", "precision")),
+    ),
+    "circuit-image": (_train_circuit_image, frozenset()),
+}
+"""Of each codec that can be trained: its recipe, and the flags that not every recipe knows."""

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nacre.circuit_models import CircuitModel, embedded_model, load_model, shipped_models
+from nacre.circuit_models import CircuitModel, embedded_model, fits, load_model, shipped_models
 from nacre.codecs.base import Region
 from nacre.entropy.circuits.lanes import decode_lanes, decode_prefix, encode_lanes
 from nacre.entropy.circuits.payload import MODES, SET, STORED
@@ -105,7 +105,7 @@ class CircuitImage:
         shapes = [shape for _, shape in shipped_models(self.name)]
         if self._model is not None:
             shapes = [self._model.shape]
-        return any(_fits(shape, images) for shape in shapes)
+        return any(fits(shape, images) for shape in shapes)
 
     # ---- encode ----
 
@@ -144,7 +144,7 @@ class CircuitImage:
         tags = tuple((NAME, name) for name in images.names)
         sections = list(Metadata(tags=tags).to_sections())
         table = model.circuit.to_bytes() if settings.embed else b""
-        if sum(map(len, lanes)) + len(table) > images.pixels.nbytes and len(images):
+        if sum(map(len, lanes)) + len(table) > _raw_bytes(images) and len(images):
             return self._store(images, flags, sections)
         if settings.embed:
             sections.append(Section(SectionKind.MODEL, table))
@@ -160,7 +160,7 @@ class CircuitImage:
         """The archive whose one lane is filtered samples; bits in whole bytes."""
         count, height, width, channels = images.pixels.shape
         samples: Any = images.pixels.reshape(count * height, width, channels)
-        data = encode_samples(samples.astype(np.uint8) if images.shape.depth == 1 else samples)
+        data = encode_samples(np.packbits(samples, 1) if images.shape.depth == 1 else samples)
         head = bytes([STORED, flags])
         return build_lanes(
             self.number, None, images.shape, count, [data],
@@ -184,9 +184,9 @@ class CircuitImage:
 
     def _fitting(self, images: ImageSet) -> list[CircuitModel]:
         if self._model is not None:
-            return [self._model] if _fits(self._model.shape, images) else []
+            return [self._model] if fits(self._model.shape, images) else []
         return [
-            load_model(path) for path, shape in shipped_models(self.name) if _fits(shape, images)
+            load_model(path) for path, shape in shipped_models(self.name) if fits(shape, images)
         ]
 
     # ---- decode ----
@@ -268,13 +268,11 @@ class CircuitImage:
         return self._model
 
 
-def _fits(shape: ImageShape, images: ImageSet) -> bool:
-    """Whether a model for ``shape`` can code ``images``; bilevel ones may be in whole bytes."""
-    own = images.shape
-    sizes = (shape.width, shape.height, shape.channels)
-    if sizes != (own.width, own.height, own.channels):
-        return False
-    return shape.depth == own.depth or (shape.depth == 1 and images.bilevel)
+def _raw_bytes(images: ImageSet) -> int:
+    """What :func:`_stored` takes at most, give or take the byte of its method."""
+    shape = images.shape
+    row = -(-shape.width // 8) if shape.depth == 1 else shape.width * shape.channels
+    return len(images) * shape.height * row * (2 if shape.depth == 16 else 1)
 
 
 def _no_model(images: ImageSet, given: CircuitModel | None) -> str:
@@ -341,19 +339,21 @@ def _stored_items(
 
 
 def _stored(body: memoryview, shape: ImageShape, items: int, count: int | None) -> Samples:
-    size = (items * shape.height, shape.width, shape.channels)
+    width = shape.width if shape.depth > 1 else -(-shape.width // 8)
+    size = (items * shape.height, width, shape.channels)
     samples: npt.NDArray[Any] = decode_samples(
         body,
         size,
         np.uint16 if shape.depth == 16 else np.uint8,
         rows=None if count is None else count * shape.height,
         where="PAYLOAD",
-    ).reshape(-1, shape.height, shape.width, shape.channels)
+    ).reshape(-1, shape.height, width, shape.channels)
     if shape.depth > 1:
         return samples
-    if samples.max(initial=0) > 1:
-        raise FormatError("PAYLOAD: a bilevel sample is neither 0 nor 1")
-    return samples.astype(bool)
+    bits = np.unpackbits(samples, axis=2).astype(bool)
+    if bits[:, :, shape.width :].any():
+        raise FormatError("PAYLOAD: a row of bits is padded with ones; zeros are expected")
+    return np.ascontiguousarray(bits[:, :, : shape.width])
 
 
 def _cut(image: Image, region: Region | None, metadata: Metadata) -> Image:
