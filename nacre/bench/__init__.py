@@ -4,6 +4,8 @@
     metrics.py  how far a picture is from its original, and how far a curve is from another
     runner.py   every codec on every file, at several qualities
     report.py   records to a table and a picture
+    lossless.py  the table of lossless codecs
+    sets.py     archives of small pictures beside their peers
     latents.py  streams beside lossless WebP of the same latents
     memory.py   peak memory of an encode and of a decode
 

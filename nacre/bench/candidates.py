@@ -43,9 +43,8 @@ def candidate(text: str, *, device: str = "cpu") -> Candidate:
 
 def own_candidate(text: str, *, device: str = "cpu") -> Candidate:
     """As :func:`candidate`, for nacre's own codecs alone."""
-    name, _, rest = text.partition(":")
+    name, options = split_options(text)
     entry = registry.entry(name)
-    options = dict(_option(part, text) for part in rest.split(":")) if rest else {}
     model = options.pop("model", None)
     codec = registry.load_codec(name, device=device, model=model)
     known = [field.name for field in dataclasses.fields(codec.settings)]
@@ -69,6 +68,19 @@ def own_candidate(text: str, *, device: str = "cpu") -> Candidate:
         text, entry.medium, entry.lossless, encode, decode, grid, PERCENT, words,
         partial(_own_version, bool(codec.models)), card.id if card else None,
     )  # fmt: skip
+
+
+def split_options(text: str) -> tuple[str, dict[str, Any]]:
+    """The name and the options in ``NAME:OPTION=VALUE:...``.
+
+    Raises:
+        InputError: an option is not understood.
+
+    >>> split_options("walloc-rgb:channels=12")
+    ('walloc-rgb', {'channels': 12})
+    """
+    name, _, rest = text.partition(":")
+    return name, dict(_option(part, text) for part in rest.split(":")) if rest else {}
 
 
 def _option(part: str, text: str) -> tuple[str, Any]:

@@ -37,6 +37,7 @@ class Record:
         model: id of the model, six hexadecimal digits; None without weights.
         seed: of the order of work and of codecs that draw random numbers.
         error: why there is no result; None when there is one.
+        encode_cpu_seconds, decode_cpu_seconds: of the process, all its threads together; median.
     """
 
     codec: str
@@ -54,6 +55,8 @@ class Record:
     model: str | None
     seed: int
     error: str | None = None
+    encode_cpu_seconds: float | None = None
+    decode_cpu_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able object with one key per metric."""
@@ -80,7 +83,7 @@ def distances(original: Pixels, decoded: Pixels) -> dict[str, float | bool | Non
     psnr = metrics.psnr_db(original, decoded)
     similarity = None
     if min(original.shape[:2]) >= metrics.MS_SSIM_SHORTEST_SIDE:
-        similarity = metrics.ms_ssim(original, decoded)
+        similarity = metrics.ms_ssim(original, decoded) if math.isfinite(psnr) else 1.0
     similarity_db = math.inf if similarity is None else metrics.similarity_db(similarity)
     return {
         "psnr_db": psnr if math.isfinite(psnr) else None,
@@ -88,6 +91,20 @@ def distances(original: Pixels, decoded: Pixels) -> dict[str, float | bool | Non
         "ms_ssim_db": similarity_db if math.isfinite(similarity_db) else None,
         "identical": metrics.identical(original, decoded),
     }
+
+
+def append_record(record: Record, path: Path) -> None:
+    """One more line of JSON in ``path``, so that a run that is cut off keeps what it has measured.
+
+    Raises:
+        InputError: the system refuses.
+    """
+    line = json.dumps(record.to_json(), ensure_ascii=False) + "\n"
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def write_records(records: Sequence[Record], path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nacre.bench.lossless import lossless_table
 from nacre.bench.metrics import bd_rate, similarity_db
 from nacre.bench.peers import BPP, PEERS
 from nacre.bench.records import Record
@@ -16,6 +17,9 @@ from nacre.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+DISTORTED = "jpeg"
+"""What BD-rates are against when nobody says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,20 @@ def points(records: Sequence[Record]) -> list[Point]:
     Means are over the files on which every codec has a result, so that all are of the same
     pictures; a codec without a single result is left out first.
     """
-    working = {record.codec for record in records if record.error is None}
-    counted = [record for record in records if record.codec in working]
-    failed = {record.file for record in counted if record.error is not None}
     groups: dict[tuple[str, float | None], list[Record]] = {}
-    for record in counted:
-        if record.file not in failed:
-            groups.setdefault((record.codec, record.quality), []).append(record)
+    for record in counted(records):
+        groups.setdefault((record.codec, record.quality), []).append(record)
     order = list(dict.fromkeys(record.codec for record in records))
     keys = sorted(groups, key=lambda key: (order.index(key[0]), key[1] or 0))
     return [_point(*key, groups[key]) for key in keys]
+
+
+def counted(records: Sequence[Record]) -> list[Record]:
+    """The records of the files on which every codec that works at all has a result."""
+    working = {record.codec for record in records if record.error is None}
+    kept = [record for record in records if record.codec in working]
+    failed = {record.file for record in kept if record.error is not None}
+    return [record for record in kept if record.file not in failed]
 
 
 def _point(codec: str, quality: float | None, records: Sequence[Record]) -> Point:
@@ -89,22 +97,25 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return sum(value for value in known if value is not None) / len(known)
 
 
-def table(records: Sequence[Record], *, command: str, reference: str = "jpeg") -> str:
+def table(records: Sequence[Record], *, command: str, reference: str | None = None) -> str:
     """The whole run as Markdown.
 
     Args:
         records: of one run.
         command: that made them, as it was typed.
-        reference: the codec that BD-rates are against.
+        reference: the codec that BD-rates (None: jpeg) and totals of lossless codecs are against.
     """
     measured = points(records)
     lossy = [point for point in measured if not point.identical]
-    exact = [point for point in measured if point.identical]
+    exact = {(point.codec, point.quality) for point in measured if point.identical}
+    names = {codec for codec, _ in exact}
     parts = [_head(records, measured, command)]
     if lossy:
-        parts += [_lossy_table(lossy), _bd_table(lossy, reference)]
+        other = DISTORTED if reference is None or reference in names else reference
+        parts += [_lossy_table(lossy), _bd_table(lossy, other)]
     if exact:
-        parts.append(_exact_table(exact))
+        own = [r for r in counted(records) if (r.codec, r.quality) in exact]
+        parts.append(lossless_table(own, reference))
     errors = [record for record in records if record.error is not None]
     if errors:
         parts.append(_errors(errors))
@@ -114,17 +125,20 @@ def table(records: Sequence[Record], *, command: str, reference: str = "jpeg") -
 def _head(records: Sequence[Record], measured: Sequence[Point], command: str) -> str:
     first = records[0]
     files = len({record.file for record in records})
-    counted = max((point.files for point in measured), default=0)
+    common = max((point.files for point in measured), default=0)
     megapixels = sum({r.file: r.units or 0 for r in records}.values()) / 1e6
     repeats = "once" if first.repeats == 1 else f"{first.repeats} times, the median counts"
+    distances = "; PSNR is over 8-bit RGB; MS-SSIM in dB is of the mean"
+    if all(point.identical for point in measured):
+        distances = ""
     lines = [
         "# Benchmark",
         "",
         f"    {command}",
         "",
         f"- {files} files, {megapixels:.2f} megapixels; means of per-file figures over "
-        f"the {counted} on which every codec has a result",
-        "- bytes are whole files; PSNR is over 8-bit RGB; MS-SSIM in dB is of the mean",
+        f"the {common} on which every codec has a result",
+        f"- bytes are whole files{distances}",
         f"- timed {repeats}, {first.threads} thread{'s' * (first.threads > 1)}, after a run "
         "that was not timed; MP/s is million pixels per second",
         f"- seed {first.seed}",
@@ -188,21 +202,6 @@ def _bd_cell(measured: Sequence[Point], reference: str, codec: str, metric: str)
     except InputError as error:
         return f"none: {error}"
     return f"{result.percent:+.1f} % ({result.low:.2f} to {result.high:.2f} dB)"
-
-
-def _exact_table(measured: Sequence[Point]) -> str:
-    lines = [
-        "## Lossless",
-        "",
-        "| codec | bpp | of 24 bpp | encode MP/s | decode MP/s |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for point in measured:
-        lines.append(
-            f"| {point.codec} | {point.bpp:.3f} | {100 * point.bpp / 24:.1f} % "
-            f"| {point.encode_mps:.2f} | {point.decode_mps:.2f} |"
-        )
-    return "\n".join(lines)
 
 
 def _errors(errors: Sequence[Record]) -> str:
@@ -282,7 +281,7 @@ def _draw(axis: Axes, measured: Sequence[Point], value: Callable[[Point], float 
 
 
 def write_report(
-    records: Sequence[Record], folder: Path, *, command: str, reference: str = "jpeg"
+    records: Sequence[Record], folder: Path, *, command: str, reference: str | None = None
 ) -> list[Path]:
     """Write ``table.md`` and, when a lossy codec has results, ``rate_distortion.png``.
 

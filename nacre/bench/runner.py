@@ -14,6 +14,7 @@ decoding back again, with a stated number of threads, after one run of each code
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 import statistics
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -49,6 +50,7 @@ class Plan:
         repeats: timings of which the median counts.
         seed: of the order of work.
         streams: folder in which the encoded files are kept; None keeps none.
+        halve: pictures are halved first, see :func:`halve`.
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class Plan:
     repeats: int = 1
     seed: int = 0
     streams: Path | None = None
+    halve: bool = False
 
     @classmethod
     def of(
@@ -72,6 +75,7 @@ class Plan:
         repeats: int = 1,
         seed: int = 0,
         streams: Path | None = None,
+        halve: bool = False,
     ) -> Plan:
         """A plan, checked.
 
@@ -80,7 +84,7 @@ class Plan:
             candidates: see :func:`nacre.bench.candidates.candidate`.
             qualities: in place of the usual ones, by the codec's name; ``""`` stands for every
                 codec whose scale is 0 to 100.
-            threads, repeats, seed, streams: as the attributes.
+            threads, repeats, seed, streams, halve: as the attributes.
 
         Raises:
             InputError: there is nothing to measure, a file is not below the folder, or a quality is
@@ -109,6 +113,7 @@ class Plan:
             repeats,
             seed,
             streams,
+            halve,
         )
 
     def __len__(self) -> int:
@@ -144,21 +149,31 @@ def run(plan: Plan, on_record: Callable[[Record], None] | None = None) -> list[R
     Returns:
         The records by codec, as the plan has them, then by quality and file.
     """
-    import torch
-
-    threads_before = torch.get_num_threads()
-    torch.set_num_threads(plan.threads)
-    torch.manual_seed(plan.seed)
     records = []
-    try:
+    with _torch_set_up(plan):
         for record in _records(plan):
             records.append(record)
             if on_record is not None:
                 on_record(record)
-    finally:
-        torch.set_num_threads(threads_before)
     order = [one.name for one in plan.candidates]
     return sorted(records, key=lambda r: (order.index(r.codec), r.quality or 0, r.file))
+
+
+@contextlib.contextmanager
+def _torch_set_up(plan: Plan) -> Iterator[None]:
+    """Threads and seed of torch, which lossless codecs have no use for."""
+    if all(one.lossless for one in plan.candidates):
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(plan.threads)
+    torch.manual_seed(plan.seed)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _records(plan: Plan) -> Iterator[Record]:
@@ -168,7 +183,7 @@ def _records(plan: Plan) -> Iterator[Record]:
     with tempfile.TemporaryDirectory(prefix="nacre-bench-") as scratch:
         for path in plan.files:
             try:
-                pixels = load_rgb(path)
+                pixels = halve(load_rgb(path)) if plan.halve else load_rgb(path)
             except Exception as error:  # whatever a file does, the others are measured
                 yield from (_failed(plan, one, quality, path, error) for one, quality in jobs)
                 continue
@@ -185,19 +200,19 @@ def _records(plan: Plan) -> Iterator[Record]:
 def _measure(
     plan: Plan, one: Candidate, quality: float | None, path: Path, pixels: Pixels, scratch: Path
 ) -> Record:
-    encode_seconds, data = _timed(plan.repeats, one.encode, pixels, quality, plan.threads)
+    encoding, data = _timed(plan.repeats, one.encode, pixels, quality, plan.threads)
     stream = scratch / "stream" if plan.streams is None else _stream_path(plan, one, quality, path)
     stream.parent.mkdir(parents=True, exist_ok=True)
     stream.write_bytes(data)
     size = stream.stat().st_size
-    decode_seconds, decoded = _timed(plan.repeats, one.decode, stream.read_bytes(), plan.threads)
+    decoding, decoded = _timed(plan.repeats, one.decode, stream.read_bytes(), plan.threads)
     same = metrics.identical(pixels, decoded)
     if one.lossless and not same:
         raise InputError(f"{one.name} is lossless, but its decoded picture is not the original")
     return Record(
         one.name, one.medium, quality, _name(plan, path), size, pixels.shape[0] * pixels.shape[1],
-        distances(pixels, decoded), encode_seconds, decode_seconds, plan.threads, plan.repeats,
-        one.software(), one.model, plan.seed,
+        distances(pixels, decoded), encoding.wall, decoding.wall, plan.threads, plan.repeats,
+        one.software(), one.model, plan.seed, None, encoding.cpu, decoding.cpu,
     )  # fmt: skip
 
 
@@ -211,14 +226,40 @@ def _failed(
     )  # fmt: skip
 
 
-def _timed(repeats: int, call: Callable[..., _T], *arguments: Any) -> tuple[float, _T]:
-    """The median time of ``call``, and what it returned last."""
-    seconds = []
+class Seconds(NamedTuple):
+    """Median times of a call: by the clock, and of all of the process's threads together."""
+
+    wall: float
+    cpu: float
+
+
+def _timed(repeats: int, call: Callable[..., _T], *arguments: Any) -> tuple[Seconds, _T]:
+    """The median times of ``call``, and what it returned last."""
+    wall, cpu = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        starts = time.perf_counter(), time.process_time()
         result = call(*arguments)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), result
+        wall.append(time.perf_counter() - starts[0])
+        cpu.append(time.process_time() - starts[1])
+    return Seconds(statistics.median(wall), statistics.median(cpu)), result
+
+
+def halve(pixels: Pixels) -> Pixels:
+    """Means of 2 x 2 pixels, rounded; an odd last row or column is cut off.
+
+    Pictures whose samples once went through other colour spaces have fewer colours than they
+    could; halving undoes that, so that no codec gains by it.
+
+    Raises:
+        InputError: a side has a single pixel.
+    """
+    height, width = (side // 2 * 2 for side in pixels.shape[:2])
+    if not height or not width:
+        raise InputError(f"a picture of {pixels.shape[1]} x {pixels.shape[0]} cannot be halved")
+    whole = pixels[:height, :width].astype(np.uint16)
+    sums = whole[0::2, 0::2] + whole[0::2, 1::2] + whole[1::2, 0::2] + whole[1::2, 1::2]
+    halved: Pixels = (sums + 2 >> 2).astype(np.uint8)
+    return halved
 
 
 def load_rgb(path: Path) -> Pixels:

@@ -1,6 +1,6 @@
 """``nacre bench``: codecs beside their peers.
 
-``nacre bench DIR ...`` measures a folder; three more measurements have a name of their own. A
+``nacre bench DIR ...`` measures a folder; more measurements have a name of their own. A
 folder that is called like one of them is written ``./memory``.
 """
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MEASURE = "files"
 LINE = "nacre.bench.line"
+SET_CODECS = "circuit-image,png-items,png-strip,webp-strip,jxl-strip,xz"
 CODECS = "walloc-rgb,jpeg,webp,avif,jpeg2000,jxl"
 
 InputArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures, or one.")]
@@ -91,7 +92,15 @@ def files(
     threads: ThreadsFlag = 1,
     repeat: Annotated[int, typer.Option(min=1, help="Timings; their median counts.")] = 3,
     seed: Annotated[int, typer.Option(help="Of the order of work.")] = 0,
-    reference: Annotated[str, typer.Option(help="The codec that BD-rates are against.")] = "jpeg",
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="The codec that BD-rates, or the totals of lossless codecs, are against."
+        ),
+    ] = None,
+    halved: Annotated[
+        bool, typer.Option("--halve", help="Halve the pictures first, by means of 2 x 2 pixels.")
+    ] = False,
     keep_streams: Annotated[
         bool, typer.Option("--keep-streams", help="Keep the encoded files, in OUT/streams.")
     ] = False,
@@ -100,10 +109,11 @@ def files(
 ) -> int:
     """Every codec on every file at several qualities (the name may be left out).
 
-    OUT gets records.json, table.md and rate_distortion.png; the table is also printed.
+    OUT gets records.json, table.md and, of lossy codecs, rate_distortion.png; the table is also
+    printed. While it runs, records.jsonl has what was measured so far.
     """
     from nacre.bench.candidates import candidate
-    from nacre.bench.records import write_records
+    from nacre.bench.records import append_record, write_records
     from nacre.bench.report import write_report
     from nacre.bench.runner import Plan, parse_qualities, run
 
@@ -119,15 +129,21 @@ def files(
         repeats=repeat,
         seed=seed,
         streams=out / "streams" if keep_streams else None,
+        halve=halved,
     )
     _make_folder(out)
+    # Kept while the run lasts, so that one that is cut off has not been for nothing.
+    partial = out / "records.jsonl"
+    partial.unlink(missing_ok=True)
     with _progress(len(plan)) as step:
 
         def done(record: Record) -> None:
+            append_record(record, partial)
             step(f"{record.codec} {record.file}")
 
         records = run(plan, done)
     write_records(records, records_path)
+    partial.unlink(missing_ok=True)
     written = write_report(records, out, command=ctx.meta[LINE], reference=reference)
     print(written[0].read_text(encoding="utf-8"), end="")
     for path in (records_path, *written):
@@ -200,6 +216,35 @@ def latents(
             f"| {name} | {chosen[0].channels} | {len(chosen)} | {payload:,} | {webp:,} "
             f"| {100 * payload / webp:.1f} % |"
         )
+
+
+@app.command("set")
+def image_set(
+    ctx: typer.Context,
+    source: Annotated[
+        Path, typer.Argument(metavar="SET", help="An idx, npy or npz file, or a folder.")
+    ],
+    codecs: Annotated[
+        str, typer.Option(metavar="LIST", help="Codecs of nacre's, and peers of sets.")
+    ] = SET_CODECS,
+    repeat: Annotated[int, typer.Option(min=1, help="Timings; their median counts.")] = 1,
+    json: JsonFlag = False,
+) -> int:
+    """An archive of small pictures of one size beside what else one could do with them."""
+    from nacre.bench.sets import compare, set_candidate, set_table
+    from nacre.media.image_sets import load_image_set
+
+    names = codecs.split(",")
+    candidates = [set_candidate(name) for name in names]
+    images = load_image_set(source)
+    with _progress(len(names)) as step:
+        rows = compare(images, candidates, repeats=repeat, on_row=lambda row: step(row.codec))
+    if json:
+        for row in rows:
+            print_json(row)
+    else:
+        print(set_table(images, rows, command=ctx.meta[LINE]), end="")
+    return FAILED if any(row.error is not None for row in rows) else 0
 
 
 @app.command()

@@ -64,7 +64,10 @@ def test_a_run_writes_records_table_and_picture(folder: Path, capsys: Capture):
         cells.append(f"{result.percent:+.1f} % ({result.low:.2f} to {result.high:.2f} dB)")
     assert f"| webp | {cells[0]} | {cells[1]} |" in out
     assert re.search(r"\| jpeg \| \+0\.0 % \([\d.]+ to [\d.]+ dB\) \|", out)
-    assert re.search(r"## Lossless\n(.*\n)+\| png \| [\d.]+ \| [\d.]+ % ", out)
+    sizes = {c: sum(r["bytes"] for r in records if r["codec"] == c) for c in ("png", "stored")}
+    share = f"{100 * (sizes['stored'] / sizes['png'] - 1):+.2f} %"
+    assert re.search(rf"\| stored \| {sizes['stored']:,} \| [\d.]+ \| [\d.]+ \| \{share} ", out)
+    assert re.search(rf"\| png \| {sizes['png']:,} \| [\d.| ]+ \+0\.00 % \| 2 of 2 \| [\d.]+ ", out)
     with Image.open("results/rate_distortion.png") as picture:
         assert picture.format == "PNG"
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 50, "curves in several colours"

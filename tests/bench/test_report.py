@@ -87,7 +87,16 @@ def test_curves_that_cannot_be_compared_say_why():
 def test_lossless_codecs_have_a_table_of_their_own():
     records = [record("png", None, "a", 1500, None), record("png", None, "b", 2500, None)]
     text = table(records, command="x")
-    assert "| png | 16.000 | 66.7 % | 0.50 | 2.00 |" in text
+    assert "| png | 4,000 | 16.000 | 5.3333 | +0.00 % | 2 of 2 | 0.50 | 2.00 |" in text
+    assert "PSNR" not in text
+    records += [record("mine", None, "a", 1600, None), record("mine", None, "b", 2000, None)]
+    records = [replace(r, encode_cpu_seconds=0.001, decode_cpu_seconds=0.004) for r in records]
+    text = table(records, command="x", reference="png")
+    assert "| mine | 3,600 | 14.400 | 4.8000 | -10.00 % | 1 of 2 | 1.00 | 0.25 |" in text
+    assert "| png | 4,000 | 16.000 | 5.3333 | +11.11 % |" in table(
+        records, command="x", reference="mine"
+    )
+    assert "against png" in table(records, command="x", reference="webp")
     assert "BD-rate" not in text
     with pytest.raises(InputError, match="no lossy codec"):
         rate_distortion(records)

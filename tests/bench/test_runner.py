@@ -15,7 +15,7 @@ from nacre.bench.candidates import candidate
 from nacre.bench.metrics import psnr_db
 from nacre.bench.peers import find_peer
 from nacre.bench.records import write_records
-from nacre.bench.runner import Plan, load_rgb, parse_qualities, run
+from nacre.bench.runner import Plan, halve, load_rgb, parse_qualities, run
 from nacre.errors import InputError
 
 
@@ -104,7 +104,7 @@ def test_records_are_a_json_list_with_a_key_per_metric(photos, tmp_path):
     assert set(loaded) == {
         "codec", "medium", "quality", "file", "bytes", "units", "psnr_db", "ms_ssim", "ms_ssim_db",
         "identical", "encode_seconds", "decode_seconds", "threads", "repeats", "versions", "model",
-        "seed", "error",
+        "seed", "error", "encode_cpu_seconds", "decode_cpu_seconds",
     }  # fmt: skip
     assert loaded["codec"] == "jpeg"
     assert loaded["file"] == "a.png"
@@ -203,3 +203,15 @@ def test_nothing_to_measure(tmp_path):
 def test_codecs_that_cannot_be_run(text, says):
     with pytest.raises(InputError, match=says):
         candidate(text)
+
+
+def test_halving_takes_means_of_two_by_two(photos):
+    pixels = picture(3, 65, 97)
+    halved = halve(pixels)
+    assert (halved.shape, halved.dtype) == ((32, 48, 3), np.uint8)
+    means = pixels[:64, :96].astype(float).reshape(32, 2, 48, 2, 3).mean(axis=(1, 3))
+    assert np.array_equal(halved, np.floor(means + 0.5))
+    with pytest.raises(InputError, match="cannot be halved"):
+        halve(pixels[:1])
+    (record,) = run(plan_for_one(photos / "a.png", [find_peer("png")], halve=True))
+    assert record.units == 32 * 48
