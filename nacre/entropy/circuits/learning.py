@@ -53,7 +53,7 @@ WIDE = 1 / 16
 """Deviation of the wide kernel, as a part of all values."""
 SMOOTHED = 16
 """Variables of more values have their emissions smoothed."""
-CHOOSING = 2000
+CHOOSING = 1000
 """Held-out items that smoothing is chosen on."""
 PATIENCE = 2
 """Epochs without gain on held-out items after which a stage ends."""
@@ -318,13 +318,13 @@ def _varied(items: torch.Tensor, plan: Plan, vary: Vary, number: int) -> torch.T
 
 
 def _judge(state: _State, data: _Data, stage: Stage, layout: Layout) -> None:
-    """Prune, choose smoothing halfway, and keep the circuit if it is the best of its stage."""
+    """Prune and choose smoothing until halfway, then keep the stage's best circuit."""
     half = max(1, stage.epochs // 2)
     if stage.keep < 1 and state.number <= half:
         if state.number == 1:
             sort_states(state.parameters, state.flows, layout)
         prune(state.parameters, state.flows, stage.keep ** (state.number / half))
-    if state.number == half and len(data.counts) > SMOOTHED:
+    if state.number <= half and len(data.counts) > SMOOTHED:
         _choose_smoothing(state, data, layout)
     if state.number <= half < stage.epochs:
         return
