@@ -65,11 +65,10 @@ def _load(path: Path, identity: bytes) -> CircuitModel:
     if tables is None or tables.dtype != np.uint8:
         raise ModelError(f"{path}: no array of bytes called circuit; it is a model of other codecs")
     try:
-        return CircuitModel(
-            IntegerCircuit.from_bytes(tables.tobytes()), model_shape(path), identity
-        )
-    except FormatError as error:
-        raise ModelError(f"{path}: its circuit is damaged ({error}); copy it again") from error
+        circuit = IntegerCircuit.from_bytes(tables.tobytes())
+        return CircuitModel(circuit, model_shape(path), identity)
+    except (FormatError, ModelError) as error:
+        raise ModelError(f"{path}: no circuit that can be used ({error}); copy it again") from error
 
 
 def model_shape(path: Path) -> ImageShape:

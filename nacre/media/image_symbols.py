@@ -44,7 +44,8 @@ def to_symbols(images: ImageSet, *, bilevel: bool) -> Symbols:
         pixels = pixels != 0
     elif pixels.dtype == np.uint16:
         pixels = pixels.astype(">u2").view(np.uint8)
-    symbols: Symbols = np.ascontiguousarray(pixels, np.uint8).reshape(len(images), -1)
+    size = (len(images), variables_of(images.shape))
+    symbols: Symbols = np.ascontiguousarray(pixels, np.uint8).reshape(size)
     return symbols
 
 

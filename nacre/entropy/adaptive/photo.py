@@ -10,7 +10,19 @@ from nacre.entropy.adaptive.least_squares import WIDTH
 from nacre.entropy.message import unpack_words
 from nacre.entropy.mixing import new_counters
 
-OWN = ((-1, 0), (-1, 1), (-1, -1), (0, -2), (-2, 0), (-1, 2), (-2, 1), (-1, -2), (-2, -1), (-2, 2), (0, -3))
+OWN = (
+    (-1, 0),
+    (-1, 1),
+    (-1, -1),
+    (0, -2),
+    (-2, 0),
+    (-1, 2),
+    (-2, 1),
+    (-1, -2),
+    (-2, -1),
+    (-2, 2),
+    (0, -3),
+)
 AUX = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 SIZES = ((11, 0, 0), (7, 5, 0), (5, 3, 5))
 
@@ -25,9 +37,16 @@ def _scratch(kind, stride):
     for r, taps in enumerate((OWN, AUX, AUX)):
         offsets[r, : len(taps)] = [dy * stride + dx for dy, dx in taps]
     sizes = np.array([*SIZES[kind], sum(SIZES[kind])], np.int32)
-    return m.Scratch(offsets, sizes, np.zeros((8, 16), np.int32), np.zeros(8, np.int32),
-                     np.zeros((16, 16), np.int64), np.zeros(16, np.int64),
-                     np.zeros(m.CONTEXTS, np.int32), np.zeros(m.INPUTS, np.int32))
+    return m.Scratch(
+        offsets,
+        sizes,
+        np.zeros((8, 16), np.int32),
+        np.zeros(8, np.int32),
+        np.zeros((16, 16), np.int64),
+        np.zeros(16, np.int64),
+        np.zeros(m.CONTEXTS, np.int32),
+        np.zeros(m.INPUTS, np.int32),
+    )
 
 
 W_EXPERT, W_CTX = 0.4, 0.12
@@ -40,9 +59,16 @@ def _model(width):
     weights[:, :, 0] = int(W_EXPERT / 2 * 65536)
     weights[:, :, 2 : 2 + m.CONTEXTS] = int(W_CTX / 2 * 65536)
     scales = np.zeros((m.ENERGIES, m.CROSSES, 2), np.int64)
-    scales[:, :, 0] = (2.0 ** ((np.arange(m.ENERGIES)[:, None] + 4.5) / 2 - 7) * 2**18).astype(np.int64)
-    return m.Model(new_counters(m.CONTEXTS * m.SLOTS * m.NODES), weights.reshape(-1), scales.reshape(-1),
-                   np.zeros(2 * m.MEMORY, np.int32), np.zeros((blocks + 4, WIDTH, WIDTH), np.int32))
+    scales[:, :, 0] = (2.0 ** ((np.arange(m.ENERGIES)[:, None] + 4.5) / 2 - 7) * 2**18).astype(
+        np.int64
+    )
+    return m.Model(
+        new_counters(m.CONTEXTS * m.SLOTS * m.NODES),
+        weights.reshape(-1),
+        scales.reshape(-1),
+        np.zeros(2 * m.MEMORY, np.int32),
+        np.zeros((blocks + 4, WIDTH, WIDTH), np.int32),
+    )
 
 
 def _finish(values, width, height):
@@ -82,7 +108,9 @@ def code(pixels, data=None):
         row = 0
         before = int(state[2])
         while row < height:
-            row = m.code_rows((row, height), (data is not None, state, words), planes, model, scratch, shape)
+            row = m.code_rows(
+                (row, height), (data is not None, state, words), planes, model, scratch, shape
+            )
             if row < height:
                 words = np.concatenate([words, np.zeros(max(len(words), width * 80), np.uint32)])
         BITS[kind] = BITS.get(kind, 0) + 32 * (int(state[2]) - before)

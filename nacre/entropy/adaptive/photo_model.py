@@ -236,9 +236,7 @@ def _code_value(
     inverse = np.int64(INVERSE[index])
     half = np.int64(1 << (POINT_BITS - 1))
     edge = (((centre << POINT_BITS) + half - mu) * inverse) >> INVERSE_BITS
-    up = _decide(
-        1 if x > centre else 0, 0, -edge, selected, coder, model, scratch, contexts
-    )
+    up = _decide(1 if x > centre else 0, 0, -edge, selected, coder, model, scratch, contexts)
     # Distances from the edge, outwards.
     room = (high - centre - 1) if up else centre
     offset = (x - centre - 1) if up else (centre - x)
@@ -254,7 +252,13 @@ def _code_value(
         chance = survival(near) - np.int64(LENGTHS[index, h])
         beyond = _decide(
             1 if offset >= start + length else 0,
-            node, chance, selected, coder, model, scratch, contexts,
+            node,
+            chance,
+            selected,
+            coder,
+            model,
+            scratch,
+            contexts,
         )
         if not beyond:
             break
@@ -275,7 +279,13 @@ def _code_value(
         chance = survival(near) - survival(near + 2 * span) - span
         far = _decide(
             1 if offset >= start + length else 0,
-            node, chance, selected, coder, model, scratch, contexts,
+            node,
+            chance,
+            selected,
+            coder,
+            model,
+            scratch,
+            contexts,
         )
         level += 1
         if far:
@@ -312,8 +322,12 @@ def _contexts(
     counts = np.int64(0)
     for t in range(-1, 3):
         same = (
-            (1 if w == t else 0) + (1 if n == t else 0) + (1 if nw == t else 0)
-            + (1 if ne == t else 0) + (1 if ww == t else 0) + (1 if nn == t else 0)
+            (1 if w == t else 0)
+            + (1 if n == t else 0)
+            + (1 if nw == t else 0)
+            + (1 if ne == t else 0)
+            + (1 if ww == t else 0)
+            + (1 if nn == t else 0)
         )
         counts = counts * 4 + min(same, 3)
     slots[1] = counts * 3 + g3
@@ -402,8 +416,17 @@ def code_rows(
             first = block * COLUMNS
             count = min(COLUMNS, width - first)
             for n in range(count):
-                _code_sample(y * width + first + n, row + first + n, n, y == 0, coder, planes,
-                             model, scratch, shape)
+                _code_sample(
+                    y * width + first + n,
+                    row + first + n,
+                    n,
+                    y == 0,
+                    coder,
+                    planes,
+                    model,
+                    scratch,
+                    shape,
+                )
             accumulate(model.moments[block + 2], scratch.block, scratch.importance, count)
         for k in range(PAD):
             v[row + width + k] = v[row + width - 1]
@@ -451,7 +474,9 @@ def _code_sample(
     mu = min(max(mu, np.int64(0)), shape.high << POINT_BITS)
     energy = _energy(planes.errors, p, stride)
     e1 = min(max((log_index(energy) >> 2) - 4, np.int64(0)), np.int64(ENERGIES - 1))
-    e2 = min(max((log_index(_cross(planes, p, shape)) >> 3) - 2, np.int64(0)), np.int64(CROSSES - 1))
+    e2 = min(
+        max((log_index(_cross(planes, p, shape)) >> 3) - 2, np.int64(0)), np.int64(CROSSES - 1)
+    )
     place = 2 * (e1 * CROSSES + e2)
     mean = model.scales[place] >> 8
     g = bit_length(mean // 3072)
