@@ -2,6 +2,7 @@
 
 ``NAME.safetensors`` holds one array, ``circuit`` (uint8: :meth:`IntegerCircuit.to_bytes`), and says
 in its header the ``codec`` and ``width``, ``height``, ``channels`` and ``depth`` of the pictures.
+One whose header says the ``kind`` ``photo`` holds the networks of photographs of any size instead.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from nacre import models
 from nacre.entropy.circuits.integer import IntegerCircuit
+from nacre.entropy.pyramid_model import KIND, SHIPPED_NAME, Pyramid
 from nacre.errors import FormatError, ModelError
 from nacre.media.image_sets import ImageSet
 from nacre.media.image_symbols import values_of, variables_of
@@ -71,6 +73,51 @@ def _load(path: Path, identity: bytes) -> CircuitModel:
         raise ModelError(f"{path}: no circuit that can be used ({error}); copy it again") from error
 
 
+@dataclass(frozen=True, eq=False)
+class PhotoModel:
+    """The networks of photographs, and the ``id`` of their model file."""
+
+    networks: Pyramid
+    id: bytes
+
+    @staticmethod
+    def takes(shape: ImageShape) -> bool:
+        """Whether such pictures can be coded: grey or RGB, 8 bits."""
+        return shape.depth == 8 and shape.channels in (1, 3)
+
+
+def is_photo_model(path: Path) -> bool:
+    """Whether a model file holds the networks of photographs; no array is read.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+    """
+    return models.read_metadata(path).get("kind") == KIND
+
+
+def load_photo_model(path: Path) -> PhotoModel:
+    """The networks in a model file; kept in memory for the next time.
+
+    Raises:
+        ModelError: the file is missing or damaged, or holds no such networks.
+    """
+    return _load_photo(path, models.model_id(path))
+
+
+@functools.lru_cache(maxsize=2)
+def _load_photo(path: Path, identity: bytes) -> PhotoModel:
+    try:
+        return PhotoModel(Pyramid.from_arrays(models.load_arrays(path)), identity)
+    except ModelError as error:
+        raise ModelError(f"{path}: no networks that can be used ({error})") from error
+
+
+def shipped_photo_model() -> PhotoModel | None:
+    """The networks of photographs that ship with nacre, unless they were left out."""
+    path = models.SHIPPED / SHIPPED_NAME
+    return load_photo_model(path) if path.is_file() else None
+
+
 def model_shape(path: Path) -> ImageShape:
     """The pictures that a model file says its circuit is for; no array is read.
 
@@ -109,7 +156,9 @@ def shipped_models(codec: str) -> list[tuple[Path, ImageShape]]:
     return [
         (path, model_shape(path))
         for path in models.model_files()
-        if path.parent == models.SHIPPED and models.read_metadata(path).get("codec") == codec
+        if path.parent == models.SHIPPED
+        and models.read_metadata(path).get("codec") == codec
+        and not is_photo_model(path)
     ]
 
 

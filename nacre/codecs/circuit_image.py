@@ -4,8 +4,12 @@ Method: a hidden Chow-Liu tree over all samples of an item gives every next samp
 probability (A. Liu, S. Mandt, G. Van den Broeck, "Lossless Compression with Probabilistic
 Circuits", ICLR 2022); nacre walks the tree in integers, so that every machine and batch agrees.
 
+Single pictures of another layout, grey or RGB of 8 bits, are coded as photographs: in phases whose
+samples are independent of each other given what came before (``nacre/entropy/pyramid.py``).
+
 Good at: many small pictures of one kind and size, such as digits, icons or sensor frames, and
-single ones of the kind that its model knows. Bad at: anything else (``adaptive-image`` takes it).
+single ones of the kind that its model knows; photographs fast, or on an accelerator. Bad at:
+drawings and screens (``adaptive-image`` takes them).
 
 Sections: PAYLOAD; of a single picture ICC, EXIF, XMP and TAGS as carried; of an archive INDEX (of
 lanes), TAGS with a ``name`` for each item where they came from named files, and MODEL where the
@@ -22,10 +26,21 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nacre.circuit_models import CircuitModel, embedded_model, fits, load_model, shipped_models
+from nacre.circuit_models import (
+    CircuitModel,
+    PhotoModel,
+    embedded_model,
+    fits,
+    is_photo_model,
+    load_model,
+    load_photo_model,
+    shipped_models,
+    shipped_photo_model,
+)
 from nacre.codecs.base import Region
+from nacre.codecs.circuit_photo import decode_photo, photo_payload
 from nacre.entropy.circuits.lanes import decode_lanes, decode_prefix, encode_lanes
-from nacre.entropy.circuits.payload import MODES, SET, STORED
+from nacre.entropy.circuits.payload import MODES, PHOTO, SET, STORED
 from nacre.entropy.deflate import decode_samples, encode_samples
 from nacre.errors import FormatError, InputError, UnsupportedVersion
 from nacre.media.image import Image
@@ -90,14 +105,18 @@ class CircuitImage:
     number: ClassVar[int] = 7
     medium: ClassVar[str] = "image"
     lossless: ClassVar[bool] = True
-    models: ClassVar[tuple[str, ...]] = ("circuit-mnist", "circuit-fashion-mnist")
+    models: ClassVar[tuple[str, ...]] = ("circuit-mnist", "circuit-fashion-mnist", "circuit-photo")
     picks_model: ClassVar[bool] = True
     settings: ClassVar[type] = CircuitImageSettings
 
     def __init__(self, device: str = "cpu", model: str | Path | None = None) -> None:
-        self._device = None if device == "cpu" else device
+        # Apple's devices have no float64.
+        self._device = None if device.partition(":")[0] in ("cpu", "mps") else device
         self._model: CircuitModel | None = None
-        if model is not None:
+        self._photo: PhotoModel | None = None
+        if model is not None and is_photo_model(Path(model)):
+            self._photo = load_photo_model(Path(model))
+        elif model is not None:
             self._model = load_model(Path(model))
 
     def fits(self, images: ImageSet) -> bool:
@@ -105,7 +124,7 @@ class CircuitImage:
         shapes = [shape for _, shape in shipped_models(self.name)]
         if self._model is not None:
             shapes = [self._model.shape]
-        return any(fits(shape, images) for shape in shapes)
+        return self._photo is None and any(fits(shape, images) for shape in shapes)
 
     # ---- encode ----
 
@@ -115,11 +134,18 @@ class CircuitImage:
         Raises:
             InputError: there is no model for its layout.
         """
-        images = ImageSet(item.pixels[None])
+        images, sections = ImageSet(item.pixels[None]), list(item.metadata.to_sections())
+        photo = None if self.fits(images) else self._photo_model(item.shape)
+        if photo is not None:
+            if settings.embed:
+                raise InputError("networks of photos are not put into a stream; leave out embed")
+            body = photo_payload(item, photo, self._device)
+            identity = photo.id if body[0] == PHOTO else None
+            sections.append(Section(SectionKind.PAYLOAD, body))
+            return Stream(self.number, identity, item.shape, tuple(sections))
         model = self._choose(images)
         (lane,) = self._lanes(model, images, 1)
         raw = encode_samples(item.pixels)
-        sections = list(item.metadata.to_sections())
         table = model.circuit.to_bytes() if settings.embed else b""
         if len(lane) + len(table) > len(raw):
             payload = Section(SectionKind.PAYLOAD, bytes([STORED]) + raw)
@@ -129,6 +155,10 @@ class CircuitImage:
         payload = Section(SectionKind.PAYLOAD, bytes([SET]) + lane)
         identity = None if settings.embed else model.id
         return Stream(self.number, identity, model.shape, (*sections, payload))
+
+    def _photo_model(self, shape: ImageShape) -> PhotoModel | None:
+        model = self._photo if self._photo or self._model else shipped_photo_model()
+        return model if model is not None and model.takes(shape) else None
 
     def encode_set(self, images: ImageSet, settings: CircuitImageSettings) -> Stream:
         """An archive of ``images``, names included.
@@ -175,7 +205,7 @@ class CircuitImage:
         """The model to encode with: of several that fit, the best on some of the pictures."""
         models = self._fitting(images)
         if not models:
-            raise InputError(_no_model(images, self._model))
+            raise InputError(_no_model(images, self._model or self._photo))
         if len(models) == 1:
             return models[0]
         chosen = np.linspace(0, len(images) - 1, min(len(images), SAMPLE)).astype(np.int64)
@@ -183,6 +213,8 @@ class CircuitImage:
         return min(models, key=lambda model: len(self._lanes(model, sample, 1)[0]))
 
     def _fitting(self, images: ImageSet) -> list[CircuitModel]:
+        if self._photo is not None:
+            return []
         if self._model is not None:
             return [self._model] if fits(self._model.shape, images) else []
         return [
@@ -204,6 +236,8 @@ class CircuitImage:
         metadata = Metadata.from_stream(stream)
         if mode[0] == STORED:
             images = ImageSet(_stored(body, shape, 1, None))
+        elif mode[0] == PHOTO:
+            images = ImageSet(decode_photo(body, shape, self._photo, self._device)[None])
         else:
             model = self._model_for(shape, stream.find(SectionKind.MODEL))
             symbols = decode_lanes(model.circuit, [body], [1], device=self._device)
@@ -258,11 +292,11 @@ class CircuitImage:
     def _model_for(self, shape: ImageShape, section: bytes | None) -> CircuitModel:
         """The model of a stream: the one inside, or the one that its header names."""
         if section is not None:
-            if self._model is not None:
+            if self._model is not None or self._photo is not None:
                 raise FormatError("the stream names a model and has one inside; one is expected")
             return embedded_model(section, shape)
         if self._model is None:
-            raise FormatError("the stream names no model and has none inside")
+            raise FormatError("the stream names no circuit and has none inside")
         if self._model.shape != shape:
             raise FormatError(f"the header says {shape}, its model is for {self._model.shape}")
         return self._model
@@ -275,9 +309,11 @@ def _raw_bytes(images: ImageSet) -> int:
     return len(images) * shape.height * row * (2 if shape.depth == 16 else 1)
 
 
-def _no_model(images: ImageSet, given: CircuitModel | None) -> str:
+def _no_model(images: ImageSet, given: CircuitModel | PhotoModel | None) -> str:
     own = images.shape
     found = f"{own.width} x {own.height}, {own.channels} channels of {own.depth} bits"
+    if isinstance(given, PhotoModel):
+        return f"pictures of {found}, but the model is for single photos of 8 bits, grey or RGB"
     if given is not None:
         return f"pictures of {found}, but the model is for {given.shape}; choose another"
     return (
@@ -300,7 +336,7 @@ def _split(payload: bytes, length: int) -> tuple[memoryview, memoryview]:
 def _check_mode(head: memoryview, length: int) -> None:
     if len(head) != length:
         raise FormatError(f"PAYLOAD: a head of {len(head)} bytes; {length} are expected")
-    if head[0] not in (STORED, SET):
+    if head[0] not in ((STORED, SET, PHOTO) if length == 1 else (STORED, SET)):
         name = MODES.get(head[0], str(head[0]))
         raise UnsupportedVersion(f"PAYLOAD: mode {name} of circuit-image is not known here")
 

@@ -7,10 +7,14 @@ here. All indices come from shapes and clamped values, never from the data of a 
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from nacre.entropy.sequential import (
+    Function,
     Number,
     State,
     Words,
@@ -46,6 +50,15 @@ _TWO = np.int32(2)
 _LIMIT = np.float32(FEATURE_LIMIT)
 _ZERO, _TOP = np.float32(0), np.float32(HIDDEN_LIMIT)
 _LOW, _HIGH = np.float32(OUTPUT_LOW), np.float32(OUTPUT_HIGH)
+
+
+def fused(function: Function) -> Function:
+    """As :func:`compiled`, but a product may be added without being rounded in between.
+
+    Where every product and sum is exact, as here, that changes nothing but the speed.
+    """
+    options = {"cache": True, "nogil": True, "_nrt": False, "fastmath": {"contract"}}
+    return cast(Function, njit(**options)(function))  # type: ignore[call-overload]
 
 
 @compiled
@@ -96,7 +109,7 @@ def _gather(
         base[x] *= np.int32(FRACTIONS)
 
 
-@compiled
+@fused
 def _accumulate(weight: Float32s, inputs: Float32s, count: int, outputs: Float32s) -> None:
     """``outputs += weight @ inputs``: two outputs and eight inputs at a time, for registers."""
     for o in range(0, len(weight), 2):

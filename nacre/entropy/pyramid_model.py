@@ -28,6 +28,9 @@ from nacre.errors import ModelError
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
+KIND = "photo"
+"""What the header of a model file says in ``kind``."""
+SHIPPED_NAME = "circuit-photo.safetensors"
 CLASSES = 40
 WIDE_SHARE_BITS = 3
 """The wider of the two logistic distributions has a share of 2^-3."""
@@ -51,6 +54,15 @@ class Pyramid:
     class_of: Samples
     cumulative: Int32s
     near: Int16s
+
+    @functools.cached_property
+    def costs(self) -> npt.NDArray[np.int64]:
+        """What each symbol of each table costs, in 1/1024 bit, int64 ``[.., 2 REACH + 1]``."""
+        frequency = np.diff(self.cumulative, axis=1)
+        bits: npt.NDArray[np.int64] = np.rint(1024 * (PRECISION - np.log2(frequency))).astype(
+            np.int64
+        )
+        return bits
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Pyramid:
@@ -153,4 +165,4 @@ def shipped_model() -> Pyramid:
     """
     from nacre.models import SHIPPED, load_arrays
 
-    return Pyramid.from_arrays(load_arrays(SHIPPED / "circuit-photo.safetensors"))
+    return Pyramid.from_arrays(load_arrays(SHIPPED / SHIPPED_NAME))

@@ -53,7 +53,7 @@ ROUNDED_FROM = 0.85
 class Recipe:
     """How long to train: ``steps`` of ``batch`` samples for each of the nine networks."""
 
-    steps: int = 9000
+    steps: int = 36000
     batch: int = 4096
     rate: float = 4e-3
     seed: int = 0

@@ -37,10 +37,17 @@ from nacre.entropy.circuits.em import (
 )
 from nacre.entropy.circuits.model import HCLT, children_of, depth_first, random_hclt
 from nacre.entropy.circuits.structure import chow_liu_tree
-from nacre.entropy.pyramid import decode_pyramid, encode_pyramid, table_phases
+from nacre.entropy.pyramid import decode_pyramid, encode_pyramid, phases_of
 from nacre.entropy.pyramid_geometry import PHASES, Samples
 from nacre.entropy.pyramid_kernels import REACH
-from nacre.entropy.pyramid_model import Pyramid, shipped_model
+from nacre.entropy.pyramid_model import KIND, Pyramid, shipped_model
+from nacre.entropy.pyramid_scales import (
+    Phase,
+    choose_shifts,
+    no_shifts,
+    shifted_classes,
+    shifted_tables,
+)
 from nacre.train.circuit_photo import Recipe, train_pyramid
 from nacre.train.export import write_model
 from nacre.train.photos import find_photos
@@ -84,7 +91,7 @@ def train(out: Path, lossless: Path, lossy: Path) -> None:
         "device": "cpu",
         "figures": [{"photos": len(held), "bpsp": round(float(np.mean(rates)), 4)}],
     }
-    print(write_model(out, arrays, card, force=True))
+    print(write_model(out, arrays, card, force=True, header={"kind": KIND}))
 
 
 def seconds_of(call: Callable[[], object]) -> float:
@@ -133,42 +140,53 @@ def row(
     print(f"{name:16} {rate:7.4f} bpsp, encodes {to:.2f}, decodes {fro:.2f} MP/s")
 
 
-def intervals(pixels: Samples, plane: int, model: Pyramid, stride: int) -> tuple[Floats, Floats]:
+def intervals(
+    pixels: Samples, phases: Sequence[Phase], classes: Samples, model: Pyramid
+) -> tuple[Floats, Floats]:
     """Where each sample of a level lies in its own distribution: ``[H, W]`` from and to.
 
     Those of the level above have 0 and 1.
     """
+    stride = phases[0].stride
     height, width = pixels[::stride, ::stride].shape[:2]
     low, high = np.zeros((height, width)), np.ones((height, width))
-    found = [phase for phase in table_phases(pixels, plane, model) if phase[0] == stride]
-    for (top, left), (_, samples, centre, table) in zip(PHASES, found, strict=True):
-        edges = model.cumulative[table].astype(np.float64)
-        first = REACH - centre.astype(np.int64)
+    for phase in phases:
+        top, left = PHASES[phase.number]
+        edges = model.cumulative[shifted_tables(phase, classes)].astype(np.float64)
+        first = REACH - phase.centre.astype(np.int64)
         rows = np.arange(len(first))
-        index = first + samples.ravel()
+        index = first + phase.samples.ravel()
         floor = edges[rows, first]
         span = edges[rows, first + 256] - floor
-        shape = samples.shape
+        shape = phase.samples.shape
         low[top::2, left::2] = ((edges[rows, index] - floor) / span).reshape(shape)
         high[top::2, left::2] = ((edges[rows, index + 1] - floor) / span).reshape(shape)
     return low, high
 
 
-def blocks(photos: Sequence[Samples], plane: int, model: Pyramid) -> tuple[Floats, Floats, Floats]:
+def blocks(
+    photos: Sequence[Samples], plane: int, model: Pyramid, adapt: bool
+) -> tuple[Floats, Floats, Floats]:
     """Intervals ``[N, 48]`` of every block of the finest level, and its activity ``[N]``.
 
     Activity is how far from their medians the samples of the level above lie, in logits.
+    ``adapt``: with the scales of each picture, as they are coded, or as the networks say.
     """
     places = [(y, x) for y in range(BLOCK) for x in range(BLOCK) if y % 2 or x % 2]
     lows, highs, activities = [], [], []
     for pixels in photos:
         height, width = (n // BLOCK * BLOCK for n in pixels.shape[:2])
         pixels = pixels[:height, :width]
-        low, high = intervals(pixels, plane, model, 1)
+        phases = list(phases_of(pixels, model))
+        classes = shifted_classes(choose_shifts(phases, model, 3) if adapt else no_shifts(3))
+        one, two = (
+            [p for p in phases if p.plane == plane and p.stride == stride] for stride in (1, 2)
+        )
+        low, high = intervals(pixels, one, classes, model)
         lows.append(np.stack([low[y::BLOCK, x::BLOCK].ravel() for y, x in places], axis=1))
         highs.append(np.stack([high[y::BLOCK, x::BLOCK].ravel() for y, x in places], axis=1))
-        above = [(a + b) / 2 for a, b in zip(*intervals(pixels, plane, model, 2), strict=True)]
-        middle = np.clip(np.array(above), 1e-6, 1 - 1e-6)
+        ends = intervals(pixels, two, classes, model)
+        middle = np.clip((ends[0] + ends[1]) / 2, 1e-6, 1 - 1e-6)
         distance = np.abs(np.log(middle / (1 - middle)))
         tiles = distance.reshape(height // BLOCK, BLOCK // 2, width // BLOCK, BLOCK // 2)
         activities.append(tiles.mean(axis=(1, 3)).ravel())
@@ -219,21 +237,23 @@ def circuit(folder: Path) -> None:
     """What the tree saves on photographs that neither it nor the networks have seen."""
     seen, held = ([read(path) for path in paths] for paths in split(folder))
     model, rng = shipped_model(), np.random.default_rng(0)
-    for plane, name in enumerate(("G", "R - G", "B - G")):
-        low, high, activity = blocks(seen, plane, model)
-        levels = np.quantile(activity, np.arange(1, ACTIVITIES) / ACTIVITIES)
-        place = low + (high - low) * rng.random(low.shape)
-        bins = np.minimum(place * BINS, BINS - 1).astype(np.uint8)
-        begin = time.process_time()
-        tree = learn(np.column_stack([np.digitize(activity, levels), bins]).astype(np.uint8))
-        seconds = time.process_time() - begin
-        low, high, activity = blocks(held, plane, model)
-        bits = -np.log2(high - low).mean()
-        saved = gain(tree, low, high, np.digitize(activity, levels).astype(np.uint8))
-        print(
-            f"{name:6} finest level {bits:.4f} bits a sample, the tree saves {saved:.4f} "
-            f"({100 * saved / bits:.2f} %); learned in {seconds:.0f} s"
-        )
+    for adapt in (False, True):
+        print("with the scales of each picture" if adapt else "as the networks say")
+        for plane, name in enumerate(("G", "R - G", "B - G")):
+            low, high, activity = blocks(seen, plane, model, adapt)
+            levels = np.quantile(activity, np.arange(1, ACTIVITIES) / ACTIVITIES)
+            place = low + (high - low) * rng.random(low.shape)
+            bins = np.minimum(place * BINS, BINS - 1).astype(np.uint8)
+            begin = time.process_time()
+            tree = learn(np.column_stack([np.digitize(activity, levels), bins]).astype(np.uint8))
+            seconds = time.process_time() - begin
+            low, high, activity = blocks(held, plane, model, adapt)
+            bits = -np.log2(high - low).mean()
+            saved = gain(tree, low, high, np.digitize(activity, levels).astype(np.uint8))
+            print(
+                f"  {name:6} finest level {bits:.4f} bits a sample, the tree saves {saved:.4f} "
+                f"({100 * saved / bits:.2f} %); learned in {seconds:.0f} s"
+            )
 
 
 def main() -> None:

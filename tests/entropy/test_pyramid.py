@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from nacre.entropy import pyramid_device
 from nacre.entropy.integer import IntegerLinear
-from nacre.entropy.pyramid import decode_pyramid, encode_pyramid, table_phases
+from nacre.entropy.message import unpack_words
+from nacre.entropy.pyramid import decode_pyramid, encode_pyramid, phases_of
 from nacre.entropy.pyramid_geometry import (
     OWN_TAPS,
     PHASES,
     features_of,
     fill_level,
-    strides,
     taps_of,
 )
 from nacre.entropy.pyramid_kernels import FRACTIONS, HIDDEN, OUTPUT_HIGH, OUTPUT_LOW, REACH
@@ -30,6 +31,23 @@ from nacre.entropy.pyramid_model import (
     Pyramid,
     logistic_tables,
     shipped_model,
+)
+from nacre.entropy.pyramid_scales import (
+    GROUPS,
+    SHIFTS,
+    choose_shifts,
+    decode_shifts,
+    encode_shifts,
+    no_shifts,
+    shifted_classes,
+    shifted_tables,
+)
+from nacre.entropy.sequential import (
+    STATE_SIZE,
+    check_decoded,
+    decoder_init,
+    encoder_bytes,
+    encoder_init,
 )
 from nacre.entropy.tables import TOTAL
 from nacre.errors import FormatError, InputError, ModelError
@@ -104,45 +122,113 @@ def test_bytes_do_not_depend_on_threads_or_layout() -> None:
     assert np.array_equal(again, pixels)
 
 
-@pytest.mark.parametrize("plane", [0, 1, 2])
-def test_the_compiled_networks_are_the_integer_layers(plane: int) -> None:
+def test_the_compiled_networks_are_the_integer_layers() -> None:
     """Centres and tables as IntegerLinear gives them, all pixels in one batch."""
     pixels = photo(70, 531)
     model, raw = random_model(), random_arrays()
-    phases = table_phases(pixels, plane, model)
-    for stride in strides(70, 531):
-        level = pixels[::stride, ::stride]
+    count = 0
+    for found in phases_of(pixels, model):
+        plane, phase = found.plane, found.number
+        level = pixels[:: found.stride, :: found.stride]
         stack = fill_level(level, plane)
-        for phase, (top, left) in enumerate(PHASES):
-            shape = level[top::2, left::2].shape[:2]
-            if 0 in shape:
-                continue
-            found = features_of(stack, plane, phase, *shape)
-            flag = np.full((1, *shape), 0 if stride == 1 else 16)
-            inputs = np.concatenate([found, flag]).reshape(len(found) + 1, -1).T
-            hidden = torch.from_numpy(inputs).float()
-            for layer, (low, high) in enumerate(((-255, 255), (0, 4095), (-2040, 4095))):
-                if layer == 2:
-                    hidden = torch.cat([hidden, 8 * torch.from_numpy(inputs[:, :-1])], dim=1)
-                parts = [
-                    raw[f"{plane}.{phase}.{layer}.{name}"] for name in ("weight", "bias", "shift")
-                ]
-                weight, bias, shift = parts
-                outputs = (OUTPUT_LOW, OUTPUT_HIGH) if layer == 2 else (0, 4095)
-                ones = np.ones(len(bias), dtype=np.int32)
-                hidden = IntegerLinear(weight, bias, ones, shift, (low, high), outputs)(hidden)
-            mean, scale = hidden.numpy().astype(np.int64).T
-            taps, own = taps_of(plane, phase)
-            near = [stack[p, k, y : y + shape[0], x : x + shape[1]] for p, k, y, x in taps[:4]]
-            mean += 16 * ((np.sum(near, axis=0, dtype=np.int64).ravel() + 2) >> 2)
-            if plane:
-                _, k, y, x = taps[own]
-                mean += 16 * stack[0, k, y : y + shape[0], x : x + shape[1]].ravel()
-            mean = np.clip(mean, 0, 4095)
-            at, samples, centre, table = next(phases)
-            assert at == stride and samples.shape == shape
-            assert np.array_equal(centre, mean >> 4)
-            assert np.array_equal(table, 16 * model.class_of[scale - OUTPUT_LOW] + (mean & 15))
+        top, left = PHASES[phase]
+        shape = level[top::2, left::2].shape[:2]
+        seen = features_of(stack, plane, phase, *shape)
+        flag = np.full((1, *shape), 0 if found.stride == 1 else 16)
+        inputs = np.concatenate([seen, flag]).reshape(len(seen) + 1, -1).T
+        hidden = torch.from_numpy(inputs).float()
+        for layer, (low, high) in enumerate(((-255, 255), (0, 4095), (-2040, 4095))):
+            if layer == 2:
+                hidden = torch.cat([hidden, 8 * torch.from_numpy(inputs[:, :-1])], dim=1)
+            weight, bias, shift = (
+                raw[f"{plane}.{phase}.{layer}.{name}"] for name in ("weight", "bias", "shift")
+            )
+            outputs = (OUTPUT_LOW, OUTPUT_HIGH) if layer == 2 else (0, 4095)
+            ones = np.ones(len(bias), dtype=np.int32)
+            hidden = IntegerLinear(weight, bias, ones, shift, (low, high), outputs)(hidden)
+        mean, scale = hidden.numpy().astype(np.int64).T
+        taps, own = taps_of(plane, phase)
+        near = [stack[p, k, y : y + shape[0], x : x + shape[1]] for p, k, y, x in taps[:4]]
+        mean += 16 * ((np.sum(near, axis=0, dtype=np.int64).ravel() + 2) >> 2)
+        if plane:
+            _, k, y, x = taps[own]
+            mean += 16 * stack[0, k, y : y + shape[0], x : x + shape[1]].ravel()
+        mean = np.clip(mean, 0, 4095)
+        assert found.samples.shape == shape
+        assert np.array_equal(found.centre, mean >> 4)
+        assert np.array_equal(found.table, 16 * model.class_of[scale - OUTPUT_LOW] + (mean & 15))
+        count += found.samples.size
+    assert count == pixels.size - pixels[::128, ::128].size
+
+
+def test_a_torch_device_makes_the_same_bytes() -> None:
+    for pixels in (photo(45, 70), photo(33, 19, 1), photo(1, 50)):
+        data = encode_pyramid(pixels, random_model())
+        assert encode_pyramid(pixels, random_model(), device="cpu") == data
+        again = decode_pyramid(data, pixels.shape, 8, random_model(), device="cpu")
+        assert np.array_equal(again, pixels)
+
+
+def test_a_torch_device_may_take_a_phase_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = photo(45, 70)
+    whole = encode_pyramid(pixels, random_model())
+    monkeypatch.setattr(pyramid_device, "AT_ONCE", 80)
+    assert encode_pyramid(pixels, random_model(), device="cpu") == whole
+
+
+def bits_of_phases(pixels: np.ndarray, classes: np.ndarray) -> float:
+    """Ideal bits with these classes, one sample after another."""
+    model, bits = random_model(), 0.0
+    for phase in phases_of(pixels, model):
+        tables = shifted_tables(phase, classes)
+        first = REACH - phase.centre.astype(int)
+        index = first + phase.samples.ravel()
+        part = model.cumulative[tables, index + 1] - model.cumulative[tables, index]
+        bits -= float(np.log2(part / TOTAL).sum())
+    return bits
+
+
+def test_shifts_of_scales_are_the_best_of_their_groups() -> None:
+    """No single other shift would make the message shorter."""
+    pixels = photo(60, 50, 1, seed=5)
+    shifts = choose_shifts(list(phases_of(pixels, random_model())), random_model(), 1)
+    assert shifts.any()
+    price = dict(zip(SHIFTS.tolist(), (5, 5, 4, 3, 1, 3, 4, 5, 5), strict=True))
+    least = bits_of_phases(pixels, shifted_classes(shifts))
+    assert least < bits_of_phases(pixels, shifted_classes(no_shifts(1))) - 6
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        changed = shifts.copy()
+        place = tuple(rng.integers(0, size) for size in shifts.shape)
+        if not shifts[place[:3]].any():
+            continue
+        changed[place] = rng.choice(SHIFTS)
+        bits = bits_of_phases(pixels, shifted_classes(changed))
+        cost = price[int(changed[place])] - price[int(shifts[place])]
+        assert bits + cost >= least - 0.5  # costs are rounded to the 1024th of a bit
+
+
+def test_classes_decoded_are_the_classes_encoded() -> None:
+    """Tables of the networks with shifts are the networks' tables shifted."""
+    pixels = photo(40, 50)
+    shifts = np.random.default_rng(3).integers(-4, 5, (3, 3, 2, GROUPS)).astype(np.int8)
+    classes = shifted_classes(shifts)
+    plain = phases_of(pixels, random_model())
+    for phase, moved in zip(plain, phases_of(pixels, random_model(), classes), strict=True):
+        assert np.array_equal(shifted_tables(phase, classes), moved.table)
+        assert np.array_equal(phase.centre, moved.centre)
+
+
+@given(arrays(np.int8, (3, 3, 2, GROUPS), elements=st.integers(-4, 4), fill=st.just(0)))
+def test_shifts_come_back(shifts: np.ndarray) -> None:
+    state, words = np.empty(STATE_SIZE, np.uint64), np.empty(1024, np.uint32)
+    encoder_init(state)
+    encode_shifts(state, words, shifts)
+    data = encoder_bytes(state, words)
+    decoder_init(state, unpack_words(data))
+    found = decode_shifts(state, unpack_words(data), 3)
+    check_decoded(state, data)
+    assert np.array_equal(found, shifts)
 
 
 @pytest.mark.parametrize("phase", [0, 1, 2])

@@ -1,11 +1,13 @@
 """Local least squares in integers, as compiled functions: predictors that follow the picture.
 
-Samples are vectors of ``WIDTH`` int32 numbers, the regressors first and the target last, so that
-the lower triangle of their second moments holds both sides of the normal equations. Moments are
-kept for each block of columns, decay from row to row, and are summed over neighbouring blocks
-before each solution. The equations are solved by L D L^T (Cholesky without square roots) in fixed
-point: by Cauchy and Schwarz |l_ij a_kj| <= sqrt(a_ii a_kk), so no product exceeds 64 bits whatever
-the data. The solution need not be the exact one, only the same one everywhere.
+Samples are vectors of int32 numbers, the regressors first and the target behind the last of them,
+so that the second moments of samples hold both sides of the normal equations. Moments are kept for
+each block of columns, decay from row to row, and are summed over neighbouring blocks before each
+solution. The equations are solved by L D L^T (Cholesky without square roots) in fixed point: by
+Cauchy and Schwarz |l_ij a_jk| <= sqrt(a_ii a_kk), so no product exceeds 64 bits. The solution need
+not be the exact one, only the same one everywhere; integers that wrap around are the same, too.
+
+Whole rows are worked on though one triangle would do: loops from zero on vectorise.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ import numpy.typing as npt
 from nacre.entropy.sequential import Number, compiled
 
 Int32s = npt.NDArray[np.int32]
-Int64s = npt.NDArray[np.int64]
 
-WIDTH = 16
-"""Entries of a sample: at most 15 regressors, and the target behind the last of them."""
 SOLUTION_BITS = 16
 """Bits after the point of a solution."""
+SAMPLE_LIMIT = 511
+"""Largest magnitude of a sample's entries."""
+WEIGHT_LIMIT = 32
+"""Largest weight of a sample: moments stay below 2^29 then."""
 _MOMENT_BITS = 30
+_RIDGE_BITS = 13
 _FACTOR_BITS = 20
 _INVERSE_BITS = 30
 _SOLUTION_LIMIT = 8 << SOLUTION_BITS
@@ -40,75 +44,90 @@ def bit_length(value: Number) -> Number:
 
 
 @compiled
-def accumulate(moments: Int32s, samples: Int32s, weights: Int32s, count: Number) -> None:
-    """Let the moments of a block decay by 3/16 and add samples to them.
+def accumulate(moments: Int32s, samples: Int32s, weights: Int32s) -> None:
+    """Let the moments of a block decay by 3/16 and add eight samples to them.
 
     Args:
-        moments: int32 ``[WIDTH, WIDTH]``; the lower triangle is used.
-        samples: int32 ``[N, WIDTH]``, |entries| <= 511.
-        weights: int32 ``[N]``, 0 to 32.
-        count: how many of the samples there are, at most 8 (so that moments stay below 2^29).
+        moments: int32 ``[W, W]``.
+        samples: int32 ``[8, W]``, magnitudes up to SAMPLE_LIMIT.
+        weights: int32 ``[8]``, 0 to WEIGHT_LIMIT; 0 leaves a sample out.
     """
-    for i in range(WIDTH):
-        row = moments[i]
-        for k in range(WIDTH):
-            row[k] = np.int32(row[k] - (row[k] >> 3) - (row[k] >> 4))
-        for n in range(count):
-            sample = samples[n]
-            factor = np.int32(sample[i] * weights[n])
-            for k in range(WIDTH):
-                row[k] = np.int32(row[k] + np.int32(factor * sample[k]))
+    width = samples.shape[1]
+    for i in range(width):
+        f0 = np.int32(samples[0, i] * weights[0])
+        f1 = np.int32(samples[1, i] * weights[1])
+        f2 = np.int32(samples[2, i] * weights[2])
+        f3 = np.int32(samples[3, i] * weights[3])
+        f4 = np.int32(samples[4, i] * weights[4])
+        f5 = np.int32(samples[5, i] * weights[5])
+        f6 = np.int32(samples[6, i] * weights[6])
+        f7 = np.int32(samples[7, i] * weights[7])
+        for k in range(width):
+            old = moments[i, k]
+            new = f0 * samples[0, k] + f1 * samples[1, k] + f2 * samples[2, k]
+            new += f3 * samples[3, k] + f4 * samples[4, k] + f5 * samples[5, k]
+            new += f6 * samples[6, k] + f7 * samples[7, k]
+            moments[i, k] = np.int32(old - (old >> 3) - (old >> 4) + new)
 
 
 @compiled
-def gather(moments: Int32s, block: Number, system: Int64s) -> Number:
-    """The moments around a block: its own, 5/8 of its neighbours', 3/8 of the next ones'.
+def gather(moments: Int32s, block: Number, size: Number, system: Int32s) -> None:
+    """The equations of a block: its own moments, 5/8 of its neighbours', 3/8 of the next ones'.
 
     Args:
-        moments: int32 ``[blocks + 4, WIDTH, WIDTH]``, two empty blocks at either end.
+        moments: int32 ``[blocks + 4, W, W]``, two empty blocks at either end.
         block: from 0 on.
-        system: int64 ``[WIDTH, WIDTH]``, filled.
-
-    Returns:
-        The sum of the diagonal.
+        size: number of regressors.
+        system: int32 ``[W, W]``; the sum, scaled to a trace of about 2^30.
     """
     trace = np.int64(0)
-    for i in range(WIDTH):
+    for i in range(size):
+        near = np.int64(moments[block + 1, i, i]) + np.int64(moments[block + 3, i, i])
+        far = np.int64(moments[block, i, i]) + np.int64(moments[block + 4, i, i])
+        trace += 8 * np.int64(moments[block + 2, i, i]) + 5 * near + 3 * far
+    shift = _MOMENT_BITS - bit_length(trace)
+    up, down = max(shift, 0), max(-shift, 0)
+    for i in range(size):
         far_left, left = moments[block, i], moments[block + 1, i]
         own, right, far_right = moments[block + 2, i], moments[block + 3, i], moments[block + 4, i]
         row = system[i]
-        for k in range(WIDTH):
+        for k in range(len(row)):
             near = np.int64(left[k]) + np.int64(right[k])
             far = np.int64(far_left[k]) + np.int64(far_right[k])
-            row[k] = 8 * np.int64(own[k]) + 5 * near + 3 * far
-        trace += row[i]
-    return trace
+            total = 8 * np.int64(own[k]) + 5 * near + 3 * far
+            row[k] = np.int32(total << up >> down)
+        row[i] = np.int32(row[i] + (1 << _RIDGE_BITS))
 
 
 @compiled
-def solve(system: Int64s, size: Number, solution: Int64s) -> None:
+def solve(system: Int32s, size: Number, solution: Int32s) -> None:
     """Weights that predict the target from the regressors.
 
     Args:
-        system: moments, int64 ``[WIDTH, WIDTH]``, lower triangle, regressors ``0 .. size - 1`` and
-            the target at ``size``; overwritten.
+        system: from :func:`gather`, overwritten; row ``i`` holds moments of regressor ``i`` with
+            those behind it and with the target at ``size``.
         size: number of regressors.
-        solution: int64 ``[WIDTH]``; the weights go here, SOLUTION_BITS after the point.
+        solution: int32 ``[W]``; the weights go here, SOLUTION_BITS after the point.
     """
     for j in range(size):
-        pivot = max(system[j, j], np.int64(1))
+        pivot = max(np.int64(system[j, j]), np.int64(1))
         length = bit_length(pivot)
         inverse = (np.int64(1) << (length + _INVERSE_BITS)) // pivot
         shift = length + _INVERSE_BITS - _FACTOR_BITS
-        for i in range(j + 1, size + 1):
-            factor = system[i, j] * inverse >> shift
-            for k in range(j + 1, i + 1):
-                system[i, k] -= factor * system[k, j] >> _FACTOR_BITS
-            # The column keeps its moments until its last row has used them.
-            system[j, i] = factor
-    for j in range(size - 1, -1, -1):
-        total = system[j, size]
+        source = system[j]
         for i in range(j + 1, size):
-            total -= system[j, i] * solution[i] >> SOLUTION_BITS
+            # Cut to 32 bits, so that its product with 32 bits is one instruction.
+            factor = np.int64(np.int32(np.int64(source[i]) * inverse >> shift))
+            row = system[i]
+            for k in range(len(row)):
+                row[k] = np.int32(row[k] - np.int32(factor * np.int64(source[k]) >> _FACTOR_BITS))
+    for k in range(len(solution)):
+        solution[k] = np.int32(0)
+    for j in range(size - 1, -1, -1):
+        row = system[j]
+        total = np.int64(row[size]) << SOLUTION_BITS
+        for k in range(len(solution)):
+            total -= np.int64(row[k]) * np.int64(solution[k])
         limit = np.int64(_SOLUTION_LIMIT)
-        solution[j] = min(max(total >> (_FACTOR_BITS - SOLUTION_BITS), -limit), limit)
+        found = total // max(np.int64(row[j]), np.int64(1))
+        solution[j] = np.int32(min(max(found, -limit), limit))
