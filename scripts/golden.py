@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import sys
+import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,16 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).parent))  # the folder of a script; tests load it by path
 
 from hostile import hostile_streams
+from safetensors.numpy import save_file
 
+from nacre.entropy.circuits.integer import IntegerCircuit
+from nacre.entropy.circuits.model import random_hclt
 from nacre.media.image import Image
+from nacre.media.image_sets import ImageSet
+from nacre.media.image_symbols import values_of, variables_of
 from nacre.media.metadata import Metadata
 from nacre.registry import codec_class, load_codec
-from nacre.stream import ImageShape, Section, Stream, build_archive, describe, read_header
+from nacre.stream import ImageShape, Lanes, Section, Stream, build_archive, describe, read_header
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 
@@ -41,18 +47,20 @@ class Golden:
     Attributes:
         name: of the file.
         what: what it shows, for people.
-        picture: what is encoded; of an archive, its items.
+        picture: what is encoded; of an archive, its items; or a set that the codec takes whole.
         codec: by name.
         settings: of the codec.
         extra: sections of unknown kinds to add.
+        circuit: encode with a small circuit for pictures of this shape, made by a seed.
     """
 
     name: str
     what: str
-    picture: Image | tuple[Image, ...]
+    picture: Image | tuple[Image, ...] | ImageSet
     codec: str = "stored"
     settings: dict[str, Any] = field(default_factory=dict)
     extra: tuple[Section, ...] = ()
+    circuit: ImageShape | None = None
 
 
 def photo(width: int, height: int, channels: int = 3, depth: int = 8, shift: int = 0) -> Image:
@@ -72,6 +80,24 @@ def photo(width: int, height: int, channels: int = 3, depth: int = 8, shift: int
 def flat(width: int, height: int, value: int) -> Image:
     """One colour."""
     return Image(np.full((height, width, 3), value, np.uint8))
+
+
+def rings(count: int, size: int = 28) -> npt.NDArray[np.uint8]:
+    """Bright rings on black, somewhat like the digit nought: ``[count, size, size, 1]``."""
+    n, y, x = np.mgrid[0:count, 0:size, 0:size].astype(np.int64)
+    squared = (2 * x - size + n) ** 2 + (3 * y - 3 * size // 2) ** 2 // 2
+    return np.asarray((255 - abs(squared - 150 - 20 * n) * 3).clip(0), np.uint8)[..., None]
+
+
+def letters(width: int, height: int, channels: int = 3) -> Image:
+    """Glyphs of two colours on a third, and a slope below: a screen."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.int64)
+    glyph = (x // 6 * 7 + y // 9 * 3) % 5
+    ink = ((x % 6 * (glyph + 1) + y % 9 * 3) % 7 < 3) & (x % 6 < 5) & (y % 9 < 7)
+    colours = np.array([[250, 250, 245, 255], [20, 30, 60, 255], [200, 40, 30, 128]], np.uint8)
+    pixels = colours[np.where(ink, 1 + (y // 9 % 3 == 0), 0)]
+    pixels[height * 3 // 4 :, width // 2 :, 0] = (x + y)[height * 3 // 4 :, width // 2 :] % 256
+    return Image(np.ascontiguousarray(pixels[..., :channels]))
 
 
 EVERYTHING = Metadata(
@@ -111,6 +137,22 @@ COMMON = [
         "walloc-rgba", "a lossy RGB picture with exact alpha", photo(40, 33, 4),
         codec="walloc-rgb", settings={"quality": 30},
     ),
+    Golden("adaptive-photo", "mode photo, RGB", photo(40, 30), codec="adaptive-image"),
+    Golden("adaptive-grey", "mode photo, grey", photo(33, 25, 1), codec="adaptive-image"),
+    Golden("adaptive-rgba", "mode photo, RGB and alpha", photo(24, 21, 4), codec="adaptive-image"),
+    Golden("adaptive-screen", "mode screen, RGB", letters(90, 64), codec="adaptive-image"),
+    Golden(
+        "circuit-digits", "a set of 5 pictures, by a circuit that ships",
+        ImageSet(rings(5)), codec="circuit-image", settings={"lanes": 2},
+    ),
+    Golden(
+        "circuit-digit", "one picture, by a circuit that ships",
+        Image(rings(2)[1]), codec="circuit-image",
+    ),
+    Golden(
+        "circuit-photo", "a single picture of any size, by networks that ship",
+        photo(40, 33), codec="circuit-image",
+    ),
 ]  # fmt: skip
 
 UNUSUAL = [
@@ -139,6 +181,33 @@ UNUSUAL = [
         "walloc-flat", "one colour, lossy, at the coarsest step", flat(24, 24, 77),
         codec="walloc-rgb", settings={"quality": 0},
     ),
+    Golden("adaptive-pixel", "1 x 1 RGB", photo(1, 1), codec="adaptive-image"),
+    Golden("adaptive-row", "300 x 1 grey and alpha", photo(300, 1, 2), codec="adaptive-image"),
+    Golden("adaptive-grey16", "16-bit grey", photo(24, 16, 1, 16), codec="adaptive-image"),
+    Golden("adaptive-rgb16", "16-bit RGB", photo(12, 10, 3, 16), codec="adaptive-image"),
+    Golden("adaptive-flat", "one colour", flat(500, 400, 77), codec="adaptive-image"),
+    Golden(
+        "adaptive-fast", "the lowest effort", photo(31, 29),
+        codec="adaptive-image", settings={"effort": 1},
+    ),
+    Golden(
+        "adaptive-small", "the highest effort", photo(31, 29),
+        codec="adaptive-image", settings={"effort": 9},
+    ),
+    Golden(
+        "adaptive-screen-rgba", "mode screen, RGB and alpha", letters(61, 47, 4),
+        codec="adaptive-image",
+    ),
+    Golden(
+        "circuit-embedded", "black and white pictures of names, the circuit in the file",
+        ImageSet(rings(7, 9) > 0, names=tuple(f"{i}.png" for i in range(7))),
+        codec="circuit-image", settings={"lanes": 3, "embed": True},
+        circuit=ImageShape(9, 9, 1, 1),
+    ),
+    Golden(
+        "circuit-stored", "a set that no circuit makes smaller", ImageSet(rings(1, 9) > 0),
+        codec="circuit-image", settings={"embed": True}, circuit=ImageShape(9, 9, 1, 1),
+    ),
     Golden(
         "archive-shapes", "items of three shapes", (photo(3, 5, 1), photo(7, 2, 1), photo(1, 1, 1))
     ),
@@ -150,12 +219,28 @@ def digest(pixels: npt.NDArray[Any]) -> str:
     return hashlib.sha256(pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()).hexdigest()
 
 
+def write_circuit(folder: Path, shape: ImageShape) -> Path:
+    """A model file of a circuit that a seed makes; it is good for nothing but tests."""
+    tree = random_hclt(variables_of(shape), 4, values_of(shape), 1)
+    circuit = IntegerCircuit.from_hclt(tree, step=2**-9)
+    header = {"codec": "circuit-image"} | {name: str(size) for name, size in vars(shape).items()}
+    arrays = {"circuit": np.frombuffer(circuit.to_bytes(), np.uint8)}
+    path = folder / "small.safetensors"
+    save_file(arrays, path, header)
+    return path
+
+
 def encode(golden: Golden) -> bytes:
     """The stream of ``golden``."""
     kind = codec_class(golden.codec)
     settings = kind.settings(**golden.settings)
-    model = kind.model_for(settings) if hasattr(kind, "model_for") else None
-    codec = load_codec(golden.codec, model=model)
+    model: Any = kind.model_for(settings) if hasattr(kind, "model_for") else None
+    with tempfile.TemporaryDirectory() as folder:
+        if golden.circuit is not None:
+            model = write_circuit(Path(folder), golden.circuit)
+        codec: Any = load_codec(golden.codec, model=model)
+    if isinstance(golden.picture, ImageSet):
+        return bytes(codec.encode_set(golden.picture, settings).to_bytes())
     if isinstance(golden.picture, Image):
         stream = codec.encode(golden.picture, settings)
         return replace(stream, sections=(*golden.extra, *stream.sections)).to_bytes()
@@ -171,8 +256,12 @@ def record(golden: Golden, data: bytes, drawer: str) -> dict[str, Any]:
     """
     single = isinstance(golden.picture, Image)
     pictures = (golden.picture,) if isinstance(golden.picture, Image) else golden.picture
+    if isinstance(pictures, ImageSet):
+        pictures = tuple(pictures.item(i) for i in range(len(pictures)))
     codec = load_codec(golden.codec, model=read_header(data).model)
     entry: dict[str, Any] = {"what": golden.what, "codec": golden.codec, "archive": not single}
+    if isinstance(golden.picture, ImageSet):
+        entry["lanes"] = len(Lanes.of(Stream.from_bytes(data)).counts)
     if not codec.lossless:
         stream = Stream.from_bytes(data)
         entry["symbols_sha256"] = digest(codec.symbols(stream))

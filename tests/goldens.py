@@ -46,7 +46,9 @@ def decode_all(data: bytes) -> list[Image]:
     if stream.items is None:
         return [load_codec(stream.codec, model=stream.model).decode(stream)]
     archive = Archive.from_bytes(data)
-    codec = load_codec(stream.codec, model=stream.model)
+    codec: Any = load_codec(stream.codec, model=stream.model)
+    if archive.lanes is not None:
+        return [codec.decode_item(archive, i) for i in range(len(archive))]
     return [codec.decode(archive.item(i)) for i in range(len(archive))]
 
 

@@ -80,7 +80,7 @@ def read(data: bytes) -> Stream:
     require(cursor.take(4) == b"\x81N\r\n", "signature or version")
     codec, layout = cursor.varint(), cursor.byte()
     sample_format = layout & 31
-    require(sample_format < 8, "not a picture of 8 or 16 bits")
+    require(sample_format <= 8, "not a picture of 1, 8 or 16 bits")
     model = cursor.take(3) if layout & 32 else None
     width, height = cursor.varint(), cursor.varint()
     items = cursor.varint() if layout & 128 else None
@@ -104,7 +104,7 @@ def read(data: bytes) -> Stream:
         require(cursor.take(4) == checksum(body), f"checksum of section {code >> 1}")
         if code >> 1 <= MODEL:
             sections[code >> 1] = body
-    channels, depth = sample_format % 4 + 1, 8 if sample_format < 4 else 16
+    channels, depth = sample_format % 4 + 1, (8, 16, 1)[sample_format // 4]
     return Stream(codec, model, width, height, channels, depth, items, sections)
 
 
@@ -147,6 +147,22 @@ def pictures_in(stream: Stream) -> list[Stream]:
         )
         for (width, height), body in zip(sizes, bodies, strict=True)
     ]
+
+
+def lanes_in(stream: Stream) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """Head of an archive in lanes, and of each lane the number of items and the bytes."""
+    require(stream.items is not None, "not an archive")
+    index, payload = Cursor(stream.sections[INDEX]), Cursor(stream.sections[PAYLOAD])
+    require(index.byte() == 3, "kind of INDEX")
+    head, each, left = payload.take(index.varint()), index.varint(), stream.items or 0
+    require(1 <= each <= max(left, 1), "items in a lane")
+    lanes = []
+    while left:
+        lanes.append((min(each, left), payload.take(index.varint())))
+        left -= lanes[-1][0]
+    index.expect_end()
+    payload.expect_end()
+    return head, lanes
 
 
 def metadata(stream: Stream) -> dict[int, bytes]:
