@@ -63,7 +63,7 @@ def test_it_is_a_codec_of_sets() -> None:
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("settings", [{}, {"lanes": 3}, {"lanes": 500}, {"embed": True}], ids=str)
 def test_arrays_come_back(circuits: dict[str, Path], name: str, settings: dict[str, Any]) -> None:
-    count = 4000 if settings.get("embed") else 90  # the tables must be worth their room
+    count = 8000 if settings.get("embed") else 90  # the tables must be worth their room
     pictures = drawn(LAYOUTS[name], count, seed=SEEDS[name])
     data = encode(pictures, circuits[name], **settings)
     model = None if settings.get("embed") else circuits[name]

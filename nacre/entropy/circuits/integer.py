@@ -36,7 +36,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.entropy.circuits.layout import Floats, Int32s, Int64s, Layout, make_layout
-from nacre.entropy.circuits.model import BLOCK, HCLT
+from nacre.entropy.circuits.model import BLOCK, HCLT, make_hclt
 from nacre.entropy.sequential import Bytes, compiled
 from nacre.errors import ModelError
 
@@ -52,6 +52,9 @@ MAX_STATES = 256
 MAX_VALUES = 256
 MAX_ENTRIES = 1 << 26
 """Emissions of one circuit: 256 MiB of tables."""
+MAX_VARIABLES = 1 << 16
+MAX_BLOCKS = 1 << 20
+"""Blocks of weights of one circuit: 512 MiB of tables."""
 MAX_STACK = 1 << 19
 """Depth of the tree times states: 256 MiB for the messages of a group of lanes."""
 DEFAULT_STEP = 2.0**-13
@@ -131,6 +134,18 @@ class IntegerCircuit:
             emissions,
             *floors,
         )
+
+    def to_hclt(self) -> HCLT:
+        """The float circuit of the very distributions that are coded under, for queries."""
+        width, states = self.width, self.states
+        owner = np.repeat(np.arange(self.variables), np.diff(self.block_first))
+        tiles = np.zeros((self.variables, width, width, BLOCK, BLOCK))
+        tiles[owner, self.block_at // width, self.block_at % width] = self.weights
+        side = width * BLOCK
+        full = tiles.transpose(0, 1, 3, 2, 4).reshape(-1, side, side)[:, :states, :states]
+        emissions = np.diff(self.cumulative, axis=1) / (1 << EMISSION_BITS)
+        scale = 1 << WEIGHT_BITS
+        return make_hclt(self.parents, self.root / scale, full / scale, emissions)
 
     def to_bytes(self) -> bytes:
         """The circuit as the content of a model file; see ``serial.py``."""
@@ -324,6 +339,11 @@ def _check_shapes(circuit: IntegerCircuit) -> None:
             f"be 2 to {MAX_VALUES} values, {MAX_STATES} states and {MAX_ENTRIES} emissions in all"
         )
     blocks = len(circuit.block_at)
+    if variables > MAX_VARIABLES or blocks > MAX_BLOCKS:
+        raise ModelError(
+            f"a circuit of {variables:,} variables and {blocks:,} blocks; there may be "
+            f"{MAX_VARIABLES:,} and {MAX_BLOCKS:,}"
+        )
     expected = {
         "parents": ((variables,), np.int32),
         "order": ((variables,), np.int32),
