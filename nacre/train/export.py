@@ -214,12 +214,23 @@ def write_model(
         The card with ``name`` and ``id`` (the first bytes of the file's SHA-256).
     """
     tensors = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-    data = save(tensors, {"codec": str(card["codec"]), **(header or {})})
+    data = _sorted_header(save(tensors, {"codec": str(card["codec"]), **(header or {})}))
     identity = hashlib.sha256(data).digest()[:ID_BYTES].hex()
     whole = {"name": path.stem, "id": identity, **card}
     write_atomically(path, data, force=force)
     write_card(path, whole)
     return whole
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """The safetensors file with its header in one order; the library's changes from call to call.
+
+    So the same model is the same file, and has the same id.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def write_card(path: Path, card: Mapping[str, object]) -> None:

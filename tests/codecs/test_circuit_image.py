@@ -259,7 +259,7 @@ def test_streams_that_are_wrong_are_refused(circuits: dict[str, Path]) -> None:
         sections = (stream.sections[0], Section(SectionKind.PAYLOAD, body))
         return changed(data, sections=sections)
 
-    embedded = Stream.from_bytes(encode(drawn(GREY, 4000), grey, embed=True, lanes=2))
+    embedded = Stream.from_bytes(encode(drawn(GREY, 8000), grey, embed=True, lanes=2))
     assert embedded.find(SectionKind.MODEL)
     cases = [
         with_payload(b"\x02" + payload[1:]),
@@ -290,7 +290,7 @@ def test_streams_that_are_wrong_are_refused(circuits: dict[str, Path]) -> None:
 def test_damage_raises_nothing_but_nacres_errors(circuits: dict[str, Path]) -> None:
     rng = np.random.default_rng(9)
     for settings in ({"lanes": 2}, {"embed": True}):
-        count = 20 if "lanes" in settings else 4000
+        count = 20 if "lanes" in settings else 8000
         stream = Stream.from_bytes(encode(drawn(GREY, count), circuits["grey"], **settings))
         for _ in range(60):
             sections = list(stream.sections)
