@@ -126,6 +126,7 @@ def test_the_compiled_networks_are_the_integer_layers() -> None:
     """Centres and tables as IntegerLinear gives them, all pixels in one batch."""
     pixels = photo(70, 531)
     model, raw = random_model(), random_arrays()
+    classes = model.class_of.astype(np.int64)
     count = 0
     for found in phases_of(pixels, model):
         plane, phase = found.plane, found.number
@@ -156,7 +157,7 @@ def test_the_compiled_networks_are_the_integer_layers() -> None:
         mean = np.clip(mean, 0, 4095)
         assert found.samples.shape == shape
         assert np.array_equal(found.centre, mean >> 4)
-        assert np.array_equal(found.table, 16 * model.class_of[scale - OUTPUT_LOW] + (mean & 15))
+        assert np.array_equal(found.table, 16 * classes[scale - OUTPUT_LOW] + (mean & 15))
         count += found.samples.size
     assert count == pixels.size - pixels[::128, ::128].size
 
