@@ -2,8 +2,8 @@
 
 A sample lies above its centre (the prediction, rounded down) or not: one decision. Then it is
 sought outwards in steps of 2^g: is it beyond the step? Steps double after the sixth. Inside the
-step that holds it, halves are told apart. Two experts (logistic distributions around the prediction,
-of two scales) and the counters of the contexts have a say in each decision.
+step that holds it, halves are told apart. Two experts (logistic distributions around the
+prediction, of two scales) and the counters of the contexts have a say in each decision.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numba import njit
 
-from nacre.entropy.adaptive.photo_layout import EXPERTS, NODES, Int32s
+from nacre.entropy.adaptive.photo_layout import EXPERTS, Int32s
 from nacre.entropy.adaptive.photo_tables import (
     INVERSE,
     INVERSE_BITS,
@@ -172,8 +172,8 @@ def code_sample(x: Number, density: Density, mixture: Mixture, coder: Coder) -> 
             expert_a -= survival(near_a + 2 * length_a) + length_a
             expert_b -= survival(near_b + 2 * length_b) + length_b
         length = np.int64(1) << h
-        bit = np.int64(1 if offset >= start + length else 0)
-        bit = _decide(bit, node, expert_a, expert_b, mixture, coder)
+        beyond = 1 if offset >= start + length else 0
+        bit = _decide(beyond, node, expert_a, expert_b, mixture, coder)
         if bit:
             start += length
             near_a += length_a

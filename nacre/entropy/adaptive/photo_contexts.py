@@ -1,4 +1,4 @@
-"""What the ``photo`` coder looks at around a sample: energies of errors, and contexts of counters."""
+"""What the ``photo`` coder looks at around a sample: energies, and contexts of counters."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import numpy as np
 
 from nacre.entropy.adaptive.photo_coding import clamp, inlined
 from nacre.entropy.adaptive.photo_layout import (
-    ENERGIES, CROSSES, SCALES,
+    CROSSES,
+    ENERGIES,
     ERRORS,
     GREY,
     MEMORY,
     NODES,
+    SCALES,
     SECOND,
     SLOTS,
     THIRD,
@@ -62,9 +64,11 @@ def cross_energy(planes: Int32s, p: Number, plane: Plane) -> Number:
 def energy_class(energy: Number) -> Number:
     return min(max((log_index(energy) >> 2) - 4, np.int64(0)), np.int64(ENERGIES - 1))
 
+
 @inlined
 def cross_class(energy: Number) -> Number:
     return min(max((log_index(energy) >> 3) - 2, np.int64(0)), np.int64(CROSSES - 1))
+
 
 @inlined
 def scale_class(mean: Number, shift: Number) -> Number:
@@ -73,7 +77,9 @@ def scale_class(mean: Number, shift: Number) -> Number:
 
 
 @compiled
-def _occurrences(value: Number, a: Number, b: Number, c: Number, d: Number, e: Number, f: Number) -> Number:
+def _occurrences(
+    value: Number, a: Number, b: Number, c: Number, d: Number, e: Number, f: Number
+) -> Number:
     """How many of six numbers equal ``value``, at most 3."""
     same = np.int64(0)
     for other in (a, b, c, d, e, f):
@@ -84,13 +90,14 @@ def _occurrences(value: Number, a: Number, b: Number, c: Number, d: Number, e: N
 @compiled
 def _signed_log(error: Number, limit: Number) -> Number:
     """The order of magnitude of an error with its sign, from -limit to limit."""
-    order = min(max((log_index(abs(error)) >> 3) - 2, np.int64(0)), limit)
+    order = min(max((log_index(abs(np.int64(error))) >> 3) - 2, np.int64(0)), np.int64(limit))
     return order if error > 0 else -order
+
 
 @compiled
 def _coarse_log(error: Number) -> Number:
     """Like :func:`_signed_log` in steps of two orders, 0 .. 6."""
-    order = max((log_index(abs(error)) >> 3) - 2, np.int64(0))
+    order = max((log_index(abs(np.int64(error))) >> 3) - 2, np.int64(0))
     order = min((order + 1) >> 1, np.int64(3))
     return 3 + (order if error > 0 else -order)
 
@@ -115,13 +122,25 @@ def colour_key(planes: Int32s, p: Number, plane: Plane) -> Number:
 def _place(slots: Int32s, context: int, value: Number, width: Number) -> None:
     slots[context] = np.int32((context * SLOTS + ((value * 3 + width) & (SLOTS - 1))) * NODES)
 
+
 @inlined
 def _place_wide(slots: Int32s, context: int, value: Number) -> None:
     slots[context] = np.int32((context * SLOTS + (value & (SLOTS - 1))) * NODES)
 
 
 @inlined
-def set_contexts(planes: Int32s, memory: Int32s, plane: Plane, p: Number, mean: Number, step_bits: Number, energy: Number, cross: Number, scale: Number, slots: Int32s) -> Number:
+def set_contexts(
+    planes: Int32s,
+    memory: Int32s,
+    plane: Plane,
+    p: Number,
+    mean: Number,
+    step_bits: Number,
+    energy: Number,
+    cross: Number,
+    scale: Number,
+    slots: Int32s,
+) -> Number:
     """Choose a slot of each context; returns by how much gradients disagree, 0 .. 7."""
     v, e, stride = planes[VALUES, plane.own], planes[ERRORS, plane.own], plane.stride
     width = min(step_bits, np.int64(2))
@@ -159,14 +178,26 @@ def set_contexts(planes: Int32s, memory: Int32s, plane: Plane, p: Number, mean: 
     _place_wide(slots, 3, (leaning * 16 + scale) * 8 + fine)
     f1, f2 = np.int64(planes[ERRORS, plane.first, p]), np.int64(planes[ERRORS, plane.second, p])
     five = np.int64(5)
-    _place_wide(slots, 4, ((_signed_log(f1, five) + 5) * 11 + _signed_log(f2, five) + 5) * 16 + scale)
+    _place_wide(
+        slots, 4, ((_signed_log(f1, five) + 5) * 11 + _signed_log(f2, five) + 5) * 16 + scale
+    )
     _place_wide(slots, 5, ((energy >> 1) * 12 + cross) * 8 + fine)
     if len(slots) > 6:
-        _place(slots, 6, (((_sign(ew) * 3 + _sign(en)) * 3 + _sign(enw)) * 3 + _sign(ene)) * 3 + _sign(enn), width)
+        _place(
+            slots,
+            6,
+            (((_sign(ew) * 3 + _sign(en)) * 3 + _sign(enw)) * 3 + _sign(ene)) * 3 + _sign(enn),
+            width,
+        )
         _place(slots, 7, (_coarse_log(ew) * 7 + _coarse_log(en)) * 7 + _coarse_log(ene), width)
         _place(slots, 8, centre >> max(plane.shift, 0), width)
         _place(slots, 9, cnw * 17 + cne, width)
-        _place(slots, 10, (cw if plane.kind == GREY else m1) * 17 + (cne if plane.kind == GREY else cw), width)
+        _place(
+            slots,
+            10,
+            (cw if plane.kind == GREY else m1) * 17 + (cne if plane.kind == GREY else cw),
+            width,
+        )
         _place(slots, 11, (cnw if plane.kind == GREY else m1) * 17 + cn, width)
         _place(slots, 12, np.int64(0), width)
         _place(slots, 13, np.int64(0), width)

@@ -1,8 +1,9 @@
 """What the ``photo`` coder keeps in memory, and its constants.
 
 Planes lie padded in one array, ``int32 [2, planes + 1, N]``: values, then errors of prediction; the
-last plane of both is all zeros, for planes that have no other plane to look at. A value is a sample,
-or the difference of two; an error counts 1/16 of a sample (shifted as the plane's samples are).
+last plane of both is all zeros, for planes that have no other plane to look at. A value is a
+sample, or the difference of two; an error counts 1/16 of a sample (shifted as the plane's samples
+are).
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ class Level(NamedTuple):
     inputs: int
 
 
-LEVELS = (Level(2, 8), Level(1, 16), Level(1, 16))
-"""Fast, middle, slow."""
+LEVELS = (Level(2, 8), Level(1, 16))
+"""Fast and thorough."""
 
 
 class Plane(NamedTuple):

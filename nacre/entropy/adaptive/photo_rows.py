@@ -47,7 +47,7 @@ from nacre.entropy.adaptive.photo_layout import (
     Scratch,
 )
 from nacre.entropy.adaptive.photo_tables import ERROR_BITS, POINT_BITS, log_index
-from nacre.entropy.sequential import COUNT, HELD, Number, State, Words, compiled
+from nacre.entropy.sequential import COUNT, HELD, Number, compiled
 
 WORDS_PER_SAMPLE = 40
 """No sample takes more decisions, so none takes more words."""
@@ -76,7 +76,7 @@ def _regress(planes: Int32s, plane: Plane, scratch: Scratch, p: Number, sample: 
             break
         v = planes[VALUES, plane.own if part == 0 else (plane.first if part == 1 else plane.second)]
         base = _base(v, p, plane.stride)
-        own = base if part == 0 else own
+        own = np.int64(base) if part == 0 else own
         for k in range(sizes[part]):
             sample[at + k] = np.int32(v[p + taps[part, k]] - base)
         at += sizes[part]
@@ -87,7 +87,7 @@ def _regress(planes: Int32s, plane: Plane, scratch: Scratch, p: Number, sample: 
 def _learn_scale(scales: Int32s, place: Number, error: Number) -> None:
     """Move a mean error towards the magnitude of one, POINT_BITS after the point."""
     mean, seen = np.int64(scales[place, 0]), np.int64(scales[place, 1])
-    size = abs(error) << (ERROR_BITS + _SCALE_BITS - POINT_BITS)
+    size = abs(np.int64(error)) << (ERROR_BITS + _SCALE_BITS - POINT_BITS)
     scales[place, 0] = np.int32(mean + (size - mean) // (seen + 2))
     scales[place, 1] = np.int32(min(seen + 1, np.int64(_SEEN)))
 
@@ -199,7 +199,7 @@ def code_rows(
                 gather(model.moments, block, size, scratch.system)
                 solve(scratch.system, size, scratch.solution)
             first = row + block * BLOCK
-            count = min(np.int64(BLOCK), width - block * BLOCK)
+            count = min(BLOCK, width - block * BLOCK)
             for n in range(count):
                 _code_pixel(first + n, n, planes, plane, model, scratch, coder)
             for n in range(count, BLOCK):
