@@ -46,10 +46,10 @@ LEVEL_BITS = 14
 MIXED_BITS = 4
 """Bits below the first that have contexts."""
 RATE = 15
-PATIENT, QUICK = 1000, 60
+PATIENT, QUICK = 1000, 250
 """Limits of counts, of counters that are mixed and of those that stand alone."""
 NEIGHBOURS = 5
-TREE, TREE_BITS, PLACES, LOW_BITS, PLAIN = 0, 32, 2048, 4096, 4352
+TREE, TREE_BITS, PLACES, LOW_BITS, RUNS, PLAIN = 0, 32, 2048, 4096, 4352, 6400
 """Where counters that stand alone begin, by use, and how many there are."""
 LEVEL_DECISIONS = 2 * LEVEL_BITS
 """At most, for one level."""
@@ -316,6 +316,14 @@ def code_weights(
 
 
 @compiled
+def _goes_on(coder: Coder, level: Number, same: Number) -> bool:
+    """Whether a run of levels 0 or 1 does; most levels are in one, and this is quick."""
+    left, other = _size_of(coder.near[3]), _size_of(coder.near[4])
+    at = RUNS + (level * 64 + min(left, np.int64(63))) * 16 + min(other >> 1, np.int64(15))
+    return _plain(coder, at, same) == 1
+
+
+@compiled
 def code_emissions(
     coder: Coder,
     levels: Levels,
@@ -354,7 +362,13 @@ def code_emissions(
             near[4] = min(np.int64(other[x, link[k]]) * ratio[k] >> 8, np.int64(16383))
             near[5] = _size_of(min((so_far << 3) // (expected + 1), np.int64(16383)))
             near[6] = x * 16 + min(_size_of(near[2]) >> 1, np.int64(15))
-            level = _level(coder, np.int64(levels[x, k]))
+            level = np.int64(levels[x, k])
+            third = np.int64(levels[x - 3, k]) if x > 2 else np.int64(2)
+            run = a < 2 and a == near[1] and a == third
+            if not (run and _goes_on(coder, a, np.int64(level == a))):
+                level = np.int64(_level(coder, level))
+            else:
+                level = a
             levels[x, k] = level
             so_far += level
             expected += a
