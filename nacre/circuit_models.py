@@ -82,8 +82,8 @@ class PhotoModel:
 
     @staticmethod
     def takes(shape: ImageShape) -> bool:
-        """Whether such pictures can be coded: grey or RGB, 8 bits."""
-        return shape.depth == 8 and shape.channels in (1, 3)
+        """Whether such pictures can be coded: those of 8 bits."""
+        return shape.depth == 8
 
 
 def is_photo_model(path: Path) -> bool:

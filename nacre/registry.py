@@ -79,6 +79,15 @@ CODECS: dict[str, CodecEntry] = {
             "photos by wavelet packets and a learned decoder; latents to learn from",
         ),
         CodecEntry(
+            "adaptive-image",
+            10,
+            "image",
+            True,
+            "nacre.codecs.adaptive_image:AdaptiveImage",
+            "any picture, by a model that learns within the file; no weights",
+            "nacre.entropy.adaptive.payload:details",
+        ),
+        CodecEntry(
             "stored",
             0,
             "image",

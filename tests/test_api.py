@@ -27,7 +27,7 @@ def same(image: nacre.Image, pixels: np.ndarray) -> bool:
 def test_lossless_round_trip(pictures: Pictures, name: str) -> None:
     data = nacre.encode(pictures[name], lossless=True)
     assert same(nacre.decode(data), pictures[name])
-    assert data == nacre.encode(pictures[name], codec="stored")
+    assert data == nacre.encode(pictures[name], codec="adaptive-image")
 
 
 def test_every_kind_of_source_gives_the_same_file(picture_file: Path, pictures: Pictures) -> None:
@@ -174,7 +174,7 @@ def test_target_psnr_out_of_reach(toy: Path, pictures: Pictures, write_model: Wr
 
 
 def test_targets_need_a_quality(pictures: Pictures) -> None:
-    with pytest.raises(nacre.InputError, match="'stored' has no quality to search for a target_"):
+    with pytest.raises(nacre.InputError, match="'adaptive-image' has no quality to search for a target_"):
         nacre.encode(pictures["rgb"], lossless=True, target_size=100)
 
 
@@ -185,9 +185,9 @@ def test_latents_and_symbols(toy: Path, pictures: Pictures) -> None:
     assert (latents.shape, latents.dtype) == ((2, 48, 64), np.float32)
     with pytest.raises(nacre.InputError, match=r"outside 1\.\.3"):
         nacre.latents(data, channels=4)
-    stored = nacre.encode(pictures["rgb"], lossless=True)
-    with pytest.raises(nacre.InputError, match="'stored' has no latents"):
-        nacre.latents(stored)
+    exact = nacre.encode(pictures["rgb"], lossless=True)
+    with pytest.raises(nacre.InputError, match="'adaptive-image' has no latents"):
+        nacre.latents(exact)
 
 
 def test_a_decoder_serves_many(toy: Path, pictures: Pictures) -> None:
@@ -238,7 +238,7 @@ def test_info_needs_no_model_and_no_codec(pictures: Pictures) -> None:
 def test_verify(toy: Path, pictures: Pictures) -> None:
     exact = nacre.encode(pictures["rgb"], lossless=True)
     lossy = nacre.encode(pictures["rgb"], codec="toy", quality=70)
-    assert nacre.verify(exact) == nacre.Report(True, "stored", len(exact))
+    assert nacre.verify(exact) == nacre.Report(True, "adaptive-image", len(exact))
     report = nacre.verify(exact, original=pictures["rgb"])
     assert (report.ok, report.equal, report.psnr_db) == (True, True, float("inf"))
     report = nacre.verify(lossy, original=pictures["rgb"])
@@ -283,7 +283,7 @@ def test_limits_are_checked_at_both_ends(pictures: Pictures) -> None:
 
 
 def test_archives_and_other_media_are_named(pictures: Pictures) -> None:
-    one = Stream.from_bytes(nacre.encode(pictures["rgb"], lossless=True))
+    one = Stream.from_bytes(nacre.encode(pictures["rgb"], codec="stored"))
     archive = build_archive(0, [one, one]).to_bytes()
     with pytest.raises(nacre.InputError, match="archive of 2 items"):
         nacre.decode(archive)
@@ -322,7 +322,7 @@ def test_pillow_carries_metadata(pictures: Pictures) -> None:
 
 def test_an_archive_gives_its_pictures_one_after_another() -> None:
     items = [np.full((4, 6, 1), 40 * i, np.uint8) for i in range(5)]
-    streams = [Stream.from_bytes(nacre.encode(item, lossless=True)) for item in items]
+    streams = [Stream.from_bytes(nacre.encode(item, codec="stored")) for item in items]
     data = build_archive(0, streams).to_bytes()
     decoded = list(nacre.Decoder().decode_archive(data))
     assert [image.pixels.tolist() for image in decoded] == [item.tolist() for item in items]

@@ -2,7 +2,8 @@
 
 In README.md and docs/*.md all ``python`` blocks of a file run one after the other in one namespace,
 and of its ``bash`` blocks all lines that call nacre's own quick commands, in a folder that holds
-``photo.png``, ``photo.ncr`` (whose bytes are ``data``) and a folder ``photos``. A block below
+``photo.png``, ``photo.ncr`` (whose bytes are ``data``), a folder ``photos`` and a set of pictures
+``digits.npy``. A block below
 ``<!-- not run: reason -->`` is left out.
 """
 
@@ -17,6 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 
@@ -62,6 +64,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: list[Path]) ->
         small.save(tmp_path / "photos" / f"{path.stem}.png")
     small.save("photo.png")
     Path("photo.ncr").write_bytes(nacre.encode("photo.png", lossless=True))
+    y, x = np.mgrid[:28, :28]
+    digits = [np.clip(255 - abs((x - 14) ** 2 + (y - 13) ** 2 - 70 - n) * 4, 0, 255) for n in range(9)]
+    np.save("digits.npy", np.array(digits, np.uint8))
     return tmp_path
 
 

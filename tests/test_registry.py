@@ -33,7 +33,7 @@ def test_names_and_numbers_are_given_once_and_below_those_of_third_parties() -> 
 
 
 def test_default_codecs() -> None:
-    assert registry.default_codec("image", lossless=True).name == "stored"
+    assert registry.default_codec("image", lossless=True).name == "adaptive-image"
     assert registry.default_codec("image", lossless=False).name == "walloc-rgb"
     with pytest.raises(InputError, match="no lossy codec for smell"):
         registry.default_codec("smell", lossless=False)

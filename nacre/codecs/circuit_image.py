@@ -4,16 +4,17 @@ Method: a hidden Chow-Liu tree over all samples of an item gives every next samp
 probability (A. Liu, S. Mandt, G. Van den Broeck, "Lossless Compression with Probabilistic
 Circuits", ICLR 2022); nacre walks the tree in integers, so that every machine and batch agrees.
 
-Single pictures of another layout, grey or RGB of 8 bits, are coded as photographs: in phases whose
-samples are independent of each other given what came before (``nacre/entropy/pyramid.py``).
+Single pictures of another layout, of 8 bits, are coded as photographs: in phases whose samples are
+independent of each other given what came before (``nacre/entropy/pyramid.py``).
 
 Good at: many small pictures of one kind and size, such as digits, icons or sensor frames, and
 single ones of the kind that its model knows; photographs fast, or on an accelerator. Bad at:
 drawings and screens (``adaptive-image`` takes them).
 
-Sections: PAYLOAD; of a single picture ICC, EXIF, XMP and TAGS as carried; of an archive INDEX (of
-lanes), TAGS with a ``name`` for each item where they came from named files, and MODEL where the
-circuit is in the file and not named by the header. docs/format.md, "Codec 7", has the rest.
+Sections: PAYLOAD; of a single picture ICC, EXIF, XMP and TAGS as carried, and ALPHA of a photograph
+that has it; of an archive INDEX (of lanes), TAGS with a ``name`` for each item where they came from
+named files, and MODEL where the circuit is in the file and not named by the header. docs/format.md,
+"Codec 7", has the rest.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from nacre.circuit_models import (
     shipped_photo_model,
 )
 from nacre.codecs.base import Region
-from nacre.codecs.circuit_photo import decode_photo, photo_payload
+from nacre.codecs.circuit_photo import decode_photo, encode_photo
 from nacre.entropy.circuits.lanes import decode_lanes, decode_prefix, encode_lanes
 from nacre.entropy.circuits.payload import MODES, PHOTO, SET, STORED
 from nacre.entropy.deflate import decode_samples, encode_samples
@@ -139,10 +140,9 @@ class CircuitImage:
         if photo is not None:
             if settings.embed:
                 raise InputError("networks of photos are not put into a stream; leave out embed")
-            body = photo_payload(item, photo, self._device)
-            identity = photo.id if body[0] == PHOTO else None
-            sections.append(Section(SectionKind.PAYLOAD, body))
-            return Stream(self.number, identity, item.shape, tuple(sections))
+            made = encode_photo(item, photo, self._device)
+            identity = photo.id if made[0].data[0] == PHOTO else None
+            return Stream(self.number, identity, item.shape, (*sections, *made))
         model = self._choose(images)
         (lane,) = self._lanes(model, images, 1)
         raw = encode_samples(item.pixels)
@@ -237,7 +237,7 @@ class CircuitImage:
         if mode[0] == STORED:
             images = ImageSet(_stored(body, shape, 1, None))
         elif mode[0] == PHOTO:
-            images = ImageSet(decode_photo(body, shape, self._photo, self._device)[None])
+            images = ImageSet(decode_photo(stream, shape, self._photo, self._device)[None])
         else:
             model = self._model_for(shape, stream.find(SectionKind.MODEL))
             symbols = decode_lanes(model.circuit, [body], [1], device=self._device)
@@ -313,7 +313,7 @@ def _no_model(images: ImageSet, given: CircuitModel | PhotoModel | None) -> str:
     own = images.shape
     found = f"{own.width} x {own.height}, {own.channels} channels of {own.depth} bits"
     if isinstance(given, PhotoModel):
-        return f"pictures of {found}, but the model is for single photos of 8 bits, grey or RGB"
+        return f"pictures of {found}, but the model is for single photos of 8 bits"
     if given is not None:
         return f"pictures of {found}, but the model is for {given.shape}; choose another"
     return (

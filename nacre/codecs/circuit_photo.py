@@ -10,34 +10,42 @@ import numpy.typing as npt
 
 from nacre.circuit_models import PhotoModel
 from nacre.entropy.circuits.payload import PHOTO, STORED
-from nacre.entropy.deflate import encode_samples
+from nacre.entropy.deflate import decode_plane, encode_plane, encode_samples
 from nacre.entropy.pyramid import decode_pyramid, encode_pyramid
 from nacre.errors import FormatError
 from nacre.media.image import Image
-from nacre.stream import ImageShape
+from nacre.stream import ImageShape, Section, SectionKind, Stream
 
 MOST_THREADS = 8
 """That are taken unless more are asked for."""
 
 
-def photo_payload(item: Image, model: PhotoModel, device: str | None) -> bytes:
+def encode_photo(item: Image, model: PhotoModel, device: str | None) -> list[Section]:
     """PAYLOAD of a picture: a photo, or stored samples if they are shorter.
 
+    Alpha of a photo is an ALPHA section: masks are no photographs, and deflate suits them.
+
     Args:
-        item: grey or RGB of 8 bits.
+        item: 8 bits, grey or RGB, with or without alpha.
         model: the networks.
         device: a torch device that runs them; None is the CPU.
     """
     pixels: Any = item.pixels
-    body = encode_pyramid(pixels, model.networks, threads=_threads(), device=device)
+    colours, alpha = pixels, b""
+    if item.channels in (2, 4):
+        colours, alpha = np.ascontiguousarray(pixels[..., :-1]), encode_plane(pixels[..., -1])
+    body = encode_pyramid(colours, model.networks, threads=_threads(), device=device)
     raw = encode_samples(pixels)
-    return bytes([STORED]) + raw if len(body) > len(raw) else bytes([PHOTO]) + body
+    if len(body) + len(alpha) > len(raw):
+        return [Section(SectionKind.PAYLOAD, bytes([STORED]) + raw)]
+    payload = Section(SectionKind.PAYLOAD, bytes([PHOTO]) + body)
+    return [payload, Section(SectionKind.ALPHA, alpha)] if alpha else [payload]
 
 
 def decode_photo(
-    body: memoryview, shape: ImageShape, model: PhotoModel | None, device: str | None
+    stream: Stream, shape: ImageShape, model: PhotoModel | None, device: str | None
 ) -> npt.NDArray[np.uint8]:
-    """Pixels ``[H, W, C]`` of a photo; ``body`` is what follows the mode.
+    """Pixels ``[H, W, C]`` of a stream whose payload begins with the mode ``photo``.
 
     Raises:
         FormatError: the header names no model of photos, or the bytes are no such picture.
@@ -46,10 +54,19 @@ def decode_photo(
         raise FormatError("PAYLOAD: a photo, but the header names no model of photos")
     if not model.takes(shape):
         raise FormatError(f"PAYLOAD: a photo, which {shape} cannot be")
-    size = (shape.height, shape.width, shape.channels)
-    return decode_pyramid(
+    plane = stream.find(SectionKind.ALPHA)
+    if (plane is not None) != (shape.channels in (2, 4)):
+        found = "no" if plane is None else "an"
+        raise FormatError(f"{shape.channels} channels and {found} ALPHA section do not agree")
+    size = (shape.height, shape.width, shape.channels // 3 * 2 + 1)
+    body = memoryview(stream.payload)[1:]
+    pixels = decode_pyramid(
         body, size, shape.depth, model.networks, threads=_threads(), device=device
     )
+    if plane is None:
+        return pixels
+    alpha = decode_plane(plane, shape.height, shape.width, where="ALPHA")
+    return np.concatenate([pixels, alpha[..., None]], axis=2)
 
 
 def _threads() -> int:

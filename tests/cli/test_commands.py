@@ -52,7 +52,7 @@ def test_encode_info_verify_decode(picture_file: Path, pictures: Pictures, capsy
     out, err = lines(capsys)
     assert out == []
     assert len(err) == 1
-    assert f"{picture_file} -> {stream}: stored, 64 x 48, {stream.stat().st_size:,} b" in err[0]
+    assert f"{picture_file} -> {stream}: adaptive-image, 64 x 48, {stream.stat().st_size:,} b" in err[0]
     assert "exact" in err[0]
     assert run(["info", str(stream)]) == 0
     out, err = lines(capsys)
@@ -109,7 +109,7 @@ def test_quality_and_targets(toy: Path, picture_file: Path, capsys: Capture) -> 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--lossless", "-q", "50"], "codec 'stored' has no setting 'quality'"),
+        (["--lossless", "-q", "50"], "codec 'adaptive-image' has no setting 'quality'"),
         (["--lossless", "--codec", "toy"], "'toy' is lossy"),
         (["--codec", "toy", "--target-bpp", "1", "-q", "3"], "exclude each other"),
         (["--codec", "toy", "--target-size", "9"], "out of reach"),
@@ -325,12 +325,12 @@ def test_a_worker_that_dies_is_reported(toy: Path, capsys: Capture) -> None:
 def test_a_missing_extra_is_named(
     picture_file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nacre.codecs.stored import Stored
+    from nacre.codecs.adaptive_image import AdaptiveImage
 
     def lacking(*_: object) -> None:
         raise ModuleNotFoundError("No module named 'compressai.zoo'", name="compressai.zoo")
 
-    monkeypatch.setattr(Stored, "encode", lacking)
+    monkeypatch.setattr(AdaptiveImage, "encode", lacking)
     assert run(["encode", str(picture_file), "--lossless"]) == 2
     assert "pip install 'nacre[train]'" in lines(capsys)[1][0]
 
@@ -339,7 +339,7 @@ def test_info_json_and_every_field(picture_file: Path, capsys: Capture) -> None:
     Path("a.ncr").write_bytes(nacre.encode(picture_file, lossless=True))
     assert run(["info", "a.ncr", "--json"]) == 0
     record = json.loads(lines(capsys)[0][0])
-    assert (record["codec"], record["lossless"], record["model"]) == ("stored", True, None)
+    assert (record["codec"], record["lossless"], record["model"]) == ("adaptive-image", True, None)
     assert record["shape"] == {"width": 64, "height": 48, "channels": 3, "depth": 8}
     assert record["bytes"] == Path("a.ncr").stat().st_size
     assert run(["info", "a.ncr", "-v"]) == 0
@@ -406,12 +406,12 @@ def test_lossless_refuses_what_was_changed_while_reading(capsys: Capture) -> Non
 def test_a_bug_is_owned_in_one_line(
     picture_file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nacre.codecs.stored import Stored
+    from nacre.codecs.adaptive_image import AdaptiveImage
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(Stored, "encode", broken)
+    monkeypatch.setattr(AdaptiveImage, "encode", broken)
     assert run(["encode", str(picture_file), "--lossless"]) == 1
     err = lines(capsys)[1]
     assert len(err) == 1

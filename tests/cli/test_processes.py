@@ -160,12 +160,12 @@ def test_a_reader_that_goes_away(picture_file: Path) -> None:
 def test_ctrl_c_ends_in_one_line(
     picture_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from nacre.codecs.stored import Stored
+    from nacre.codecs.adaptive_image import AdaptiveImage
 
     def interrupted(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Stored, "encode", interrupted)
+    monkeypatch.setattr(AdaptiveImage, "encode", interrupted)
     assert run(["encode", str(picture_file), "--lossless"]) == 130
     assert capsys.readouterr().err.count("\n") <= 1
     assert not picture_file.with_name("photo.png.ncr").exists()

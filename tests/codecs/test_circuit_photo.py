@@ -15,6 +15,7 @@ from circuit_files import GREY, drawn, write_circuit
 
 import nacre
 from nacre import models
+from nacre.entropy.pyramid import encode_pyramid
 from nacre.errors import FormatError, InputError, ModelError, NacreError
 from nacre.stream import ImageShape, Section, SectionKind, Stream
 
@@ -25,16 +26,17 @@ def photo(height: int, width: int, channels: int = 3, seed: int = 0) -> Any:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     base = 120 + 60 * np.sin(y / 17)[..., None] * np.cos(x / 23)[..., None] * [1, 0.9, 0.8]
-    return np.clip(np.rint(base + rng.normal(0, 2, base.shape)), 0, 255).astype(np.uint8)[
-        ..., :channels
-    ]
+    pixels = np.clip(np.rint(base + rng.normal(0, 2, base.shape)), 0, 255).astype(np.uint8)
+    colours = pixels[..., : channels // 3 * 2 + 1]
+    alpha = (255 * (y[..., None] > x[..., None])).astype(np.uint8)
+    return colours if channels % 2 else np.concatenate([colours, alpha], axis=2)
 
 
 def encode(picture: Any, **settings: Any) -> bytes:
     return nacre.encode(picture, codec="circuit-image", **settings)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_photos_come_back_with_their_metadata(channels: int) -> None:
     pixels = photo(61, 83, channels)
     image = nacre.Image(pixels, nacre.Metadata(tags=(("Title", "rings"),)))
@@ -51,6 +53,31 @@ def test_photos_come_back_with_their_metadata(channels: int) -> None:
     assert nacre.verify(data, original=image).equal
 
 
+@pytest.mark.parametrize("height, width", [(1, 1), (1, 40), (50, 1), (2, 9)])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_smallest_pictures_come_back(height: int, width: int, channels: int) -> None:
+    pixels = photo(height, width, channels)
+    data = encode(pixels)
+    assert np.array_equal(nacre.decode(data).pixels, pixels)
+    assert len(data) < pixels.size + 40
+
+
+def test_alpha_goes_with_the_channels() -> None:
+    pixels = photo(30, 40, 4)
+    stream = Stream.from_bytes(encode(pixels))
+    payload, alpha = stream.sections
+    assert alpha.kind == SectionKind.ALPHA
+    short = Section(SectionKind.ALPHA, alpha.data[:-3])
+    cases = [
+        (replace(stream, sections=(payload,)), "no ALPHA section"),
+        (replace(stream, shape=ImageShape(40, 30, 3, 8)), "an ALPHA section"),
+        (replace(stream, sections=(payload, short)), "ALPHA"),
+    ]
+    for bad, message in cases:
+        with pytest.raises(FormatError, match=message):
+            nacre.decode(bad.to_bytes())
+
+
 def test_threads_and_devices_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = photo(70, 90)
     found = set()
@@ -58,6 +85,8 @@ def test_threads_and_devices_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         found.add(encode(pixels))
         assert np.array_equal(nacre.decode(next(iter(found))).pixels, pixels)
+    payload = Stream.from_bytes(next(iter(found))).payload
+    assert encode_pyramid(pixels, device="cpu") == payload[1:]
     assert len(found) == 1
 
 
@@ -88,7 +117,7 @@ def test_noise_is_stored() -> None:
 
 
 def test_other_pictures_are_refused() -> None:
-    for picture in (np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3), np.uint16)):
+    for picture in (np.zeros((9, 9, 4), np.uint16), np.zeros((9, 9, 3), np.uint16)):
         with pytest.raises(InputError, match="no circuit for pictures of 9 x 9"):
             encode(picture)
         with pytest.raises(InputError, match="the model is for single photos"):
@@ -120,6 +149,7 @@ def test_streams_that_are_wrong_are_refused(tmp_path: Path) -> None:
         with_payload(body + b"\1"),
         with_payload(b"\1" + body[1:]),
         with_payload(b"\3" + body[1:]),
+        with_payload(b""),
         replace(single, model=own),
     ]
     for bad in cases:
