@@ -174,7 +174,9 @@ def test_target_psnr_out_of_reach(toy: Path, pictures: Pictures, write_model: Wr
 
 
 def test_targets_need_a_quality(pictures: Pictures) -> None:
-    with pytest.raises(nacre.InputError, match="'adaptive-image' has no quality to search for a target_"):
+    with pytest.raises(
+        nacre.InputError, match="'adaptive-image' has no quality to search for a target_"
+    ):
         nacre.encode(pictures["rgb"], lossless=True, target_size=100)
 
 

@@ -65,7 +65,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: list[Path]) ->
     small.save("photo.png")
     Path("photo.ncr").write_bytes(nacre.encode("photo.png", lossless=True))
     y, x = np.mgrid[:28, :28]
-    digits = [np.clip(255 - abs((x - 14) ** 2 + (y - 13) ** 2 - 70 - n) * 4, 0, 255) for n in range(9)]
+    digits = [
+        np.clip(255 - abs((x - 14) ** 2 + (y - 13) ** 2 - 70 - n) * 4, 0, 255) for n in range(9)
+    ]
     np.save("digits.npy", np.array(digits, np.uint8))
     return tmp_path
 

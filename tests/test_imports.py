@@ -17,7 +17,7 @@ LAYERS = [
     {"errors", "limits", "files"},
     {"stream", "models"},
     {"media", "transforms", "entropy"},
-    {"circuit_models"},
+    {"circuit_models", "circuit_photos"},
     {"codecs", "compare"},
     {"registry"},
     {"decoding", "targets"},

@@ -38,8 +38,8 @@ from nacre.circuit_models import (
     shipped_models,
     shipped_photo_model,
 )
+from nacre.circuit_photos import decode_photo, encode_photo
 from nacre.codecs.base import Region
-from nacre.codecs.circuit_photo import decode_photo, encode_photo
 from nacre.entropy.circuits.lanes import decode_lanes, decode_prefix, encode_lanes
 from nacre.entropy.circuits.payload import MODES, PHOTO, SET, STORED
 from nacre.entropy.deflate import decode_samples, encode_samples

@@ -52,7 +52,10 @@ def test_encode_info_verify_decode(picture_file: Path, pictures: Pictures, capsy
     out, err = lines(capsys)
     assert out == []
     assert len(err) == 1
-    assert f"{picture_file} -> {stream}: adaptive-image, 64 x 48, {stream.stat().st_size:,} b" in err[0]
+    assert (
+        f"{picture_file} -> {stream}: adaptive-image, 64 x 48, {stream.stat().st_size:,} b"
+        in err[0]
+    )
     assert "exact" in err[0]
     assert run(["info", str(stream)]) == 0
     out, err = lines(capsys)
