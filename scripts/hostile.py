@@ -254,6 +254,35 @@ def _bodies() -> list[Hostile]:
     return [Hostile(*case) for case in cases]
 
 
+def _codecs() -> list[Hostile]:
+    """Payloads that codecs 7 and 10 do not write."""
+    adaptive, circuit = {"codec": 10}, {"codec": 7}
+    two = bytes([0, 255])  # least sample 0; 255 takes two bytes as a varint
+    cases = [
+        ("adaptive-empty", "codec 10, no payload", "FormatError", craft(adaptive, [(0, b"")])),
+        ("adaptive-mode", "codec 10, mode 9", "UnsupportedVersion",
+         craft(adaptive, [(0, b"\x09abcd")])),
+        ("adaptive-level", "mode photo, level 7", "FormatError",
+         craft(adaptive, [(0, b"\x01\x07" + two + b"\x01\x01\x04abcd")])),
+        ("adaptive-range", "mode photo, samples to 300 of 8 bits", "FormatError",
+         craft(adaptive, [(0, b"\x01\x01\x2d\xff\x01\x01\x04abcd")])),
+        ("adaptive-stripes", "mode photo, two stripes for four pixels", "FormatError",
+         craft(adaptive, [(0, b"\x01\x01\x00\xff\x01\x02\x04\x04abcdefgh")])),
+        ("adaptive-screen-kind", "mode screen, kind 5", "FormatError",
+         craft(adaptive, [(0, b"\x02\x05abcd")])),
+        ("adaptive-long", "mode screen, superfluous bytes", "FormatError",
+         craft(adaptive, [(0, b"\x02\x00\x00\xff\x01" + bytes(64))])),
+        ("circuit-empty", "codec 7, no payload", "FormatError", craft(circuit, [(0, b"")])),
+        ("circuit-mode", "codec 7, mode 9", "UnsupportedVersion",
+         craft(circuit, [(0, b"\x09abcd")])),
+        ("circuit-none", "a set without a circuit", "FormatError",
+         craft(circuit, [(0, b"\x01abcd")])),
+        ("circuit-model", "a MODEL section that is no circuit", "FormatError",
+         craft(circuit, [(SectionKind.MODEL << 1, b"no circuit"), (0, b"\x01abcd")])),
+    ]  # fmt: skip
+    return [Hostile(*case) for case in cases]
+
+
 def hostile_streams() -> list[Hostile]:
     """All of them; their names are unique."""
-    return [*_transfers(), *_headers(), *_bodies()]
+    return [*_transfers(), *_headers(), *_bodies(), *_codecs()]

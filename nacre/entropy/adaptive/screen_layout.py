@@ -76,7 +76,7 @@ class Model(NamedTuple):
         weights: int32 ``[SETS, INPUTS]``.
         finals: refinements of mixtures, uint32 chances ``[FINALS * FINAL_STEPS]``.
         recalls: two of each context: check, count, colour; int64 ``[MATCH_ORDERS, 2^n]``.
-        values: recalled values of channels: check, count, value; int64 ``[2^18]``.
+        values: recalled values of channels: check, count, value; int64 ``[2^n]``.
         value_maps: chance of a bit by the bit of a recalled value, ``[...]``.
         misses: of each predictor, of this row and the last, int32 ``[2, C, W + 2 PAD, 16]``.
         errors: of predictions, int32 ``[2, C, W + 2 PAD]``.
@@ -128,13 +128,13 @@ def new_model(shape: tuple[int, int, int], state: State, words: Words) -> Model:
     return Model(
         canvas=np.zeros(canvas, np.uint32),
         escaped=np.zeros(canvas, np.uint8),
-        slots=np.zeros(_power(pixels * 4, 18, 22), np.uint32),
-        lines=np.full(_power(pixels * 16, 18, 22), EVEN, np.uint32),
+        slots=np.zeros(_table_size(pixels, 4, 22), np.uint32),
+        lines=np.full(_table_size(pixels, 16, 22), EVEN, np.uint32),
         maps=_first_maps(),
         weights=_first_weights(),
         finals=_first_finals(),
-        recalls=np.full((MATCH_ORDERS, 2 * _power(pixels, 14, 20)), -1, np.int64),
-        values=np.full(1 << 18, -1, np.int64),
+        recalls=np.full((MATCH_ORDERS, 2 * _table_size(pixels, 1, 20)), -1, np.int64),
+        values=np.full(_table_size(pixels, 1, 18), -1, np.int64),
         value_maps=np.tile(_first_value_maps(), 4 * CHANNEL_RECALLS * 8 * 8),
         misses=np.zeros((2, channels, width + 2 * PAD, 16), np.int32),
         errors=np.zeros((2, channels, width + 2 * PAD), np.int32),
@@ -153,9 +153,10 @@ def new_model(shape: tuple[int, int, int], state: State, words: Words) -> Model:
     )
 
 
-def _power(wanted: int, least: int, most: int) -> int:
-    """The power of two from ``wanted`` on, between 2^least and 2^most."""
-    return 1 << min(max((wanted - 1).bit_length(), least), most)
+def _table_size(pixels: int, each: int, most: int) -> int:
+    """A power of two: room for ``each`` entries a pixel, for 64 in a small picture."""
+    wanted = max(pixels * each, min(pixels * 64, 1 << 18))
+    return 1 << min(max((wanted - 1).bit_length(), 10), most)
 
 
 def _squashed(stretched: Int64s) -> Int64s:
