@@ -18,12 +18,15 @@ from nacre.stream import ImageShape, Section, SectionKind, Stream
 
 MOST_THREADS = 8
 """That are taken unless more are asked for."""
+WORTH_DEFLATING = 0.8
+"""Deflate at its usual level, which takes as long as the networks, seldom makes less than this of
+what it makes at its fastest."""
 
 
 def encode_photo(item: Image, model: PhotoModel, device: str | None) -> list[Section]:
     """PAYLOAD of a picture: a photo, or stored samples if they are shorter.
 
-    Alpha of a photo is an ALPHA section: masks are no photographs, and deflate suits them.
+    Alpha of a photograph is an ALPHA section: masks are no photographs, and deflate suits them.
 
     Args:
         item: 8 bits, grey or RGB, with or without alpha.
@@ -35,8 +38,11 @@ def encode_photo(item: Image, model: PhotoModel, device: str | None) -> list[Sec
     if item.channels in (2, 4):
         colours, alpha = np.ascontiguousarray(pixels[..., :-1]), encode_plane(pixels[..., -1])
     body = encode_pyramid(colours, model.networks, threads=_threads(), device=device)
-    raw = encode_samples(pixels)
-    if len(body) + len(alpha) > len(raw):
+    size = len(body) + len(alpha)
+    raw = encode_samples(pixels, level=1)
+    if size > WORTH_DEFLATING * len(raw):
+        raw = encode_samples(pixels)
+    if size > len(raw):
         return [Section(SectionKind.PAYLOAD, bytes([STORED]) + raw)]
     payload = Section(SectionKind.PAYLOAD, bytes([PHOTO]) + body)
     return [payload, Section(SectionKind.ALPHA, alpha)] if alpha else [payload]
