@@ -90,8 +90,7 @@ class Plan:
         batch: items of a step.
         last: step of the last batch of a stage.
         noise: deviation of the logarithm of grown copies.
-        varied: part of the items that is varied in an epoch (see :func:`learn`); from halfway
-            through a stage on it falls to nothing, as varied items are not quite of the kind.
+        varied: part of the items that is varied in every epoch (see :func:`learn`).
         seed: of everything random.
     """
 
@@ -285,9 +284,8 @@ def _next_epoch(
     if state.number == 0:
         say("folding held-out items in" if folding else f"learning {stage.states} states")
         state.held_nats = state.held_nats if folding else math.inf
-    part = 0.0 if folding else plan.varied * min(1.0, 2 - 2 * state.number / stage.epochs)
-    if vary is not None and part > 0:
-        items = _varied(items, plan, vary, state.done, part)
+    if vary is not None and plan.varied > 0:
+        items = _varied(items, plan, vary, state.done)
     schedule = Schedule(stage.epochs, plan.batch, stage.first, plan.last, smoothing)
     nats = -epoch(
         state.parameters,
@@ -310,10 +308,10 @@ def _next_epoch(
     return nats
 
 
-def _varied(items: torch.Tensor, plan: Plan, vary: Vary, number: int, part: float) -> torch.Tensor:
+def _varied(items: torch.Tensor, plan: Plan, vary: Vary, number: int) -> torch.Tensor:
     """A copy of the items with a part of them varied, for every epoch another."""
     draw = torch.Generator().manual_seed((plan.seed + 1) * 2_000_003 + number)
-    chosen = (torch.rand(len(items), generator=draw) < part).to(items.device)
+    chosen = (torch.rand(len(items), generator=draw) < plan.varied).to(items.device)
     mixed = items.clone()
     mixed[chosen] = vary(items[chosen], draw)
     return mixed

@@ -20,14 +20,13 @@ from nacre.entropy.mixing import (
     LIMIT,
     SQUASH,
     UNIT,
+    WEIGHT_BITS,
     Counters,
     Weights,
     error_of,
-    mix,
     new_counters,
     new_weights,
     stretch_counter,
-    train,
     updated,
 )
 from nacre.entropy.sequential import FAILED, Number, State, Words, compiled
@@ -46,6 +45,7 @@ LEVEL_BITS = 14
 MIXED_BITS = 4
 """Bits below the first that have contexts."""
 RATE = 15
+HALF = np.int64(1 << (RATE - 1))
 PATIENT, QUICK = 1000, 250
 """Limits of counts, of counters that are mixed and of those that stand alone."""
 NEIGHBOURS = 5
@@ -64,9 +64,8 @@ class Coder(NamedTuple):
         writing: whether it is an encoder.
         state, words: of the range coder.
         counters: uint32, six kinds of contexts for numbers of bits, then six for bits.
-        mixers: int32 ``[2 · NODES · SETS, 8]``.
+        mixers: int32 ``[2 · NODES · SETS, KINDS + 1]``, the last weight of a constant.
         plain: uint32, counters that stand alone.
-        inputs: int32 ``[8]``, of the mixer; the last but one is constant.
         slots: int64 ``[KINDS]``, where in ``counters`` the contexts are.
         near: int64 ``[NEIGHBOURS + 2]``, levels alike, a context below 64 and one below 4096.
     """
@@ -77,7 +76,6 @@ class Coder(NamedTuple):
     counters: Counters
     mixers: Weights
     plain: Counters
-    inputs: Int32s
     slots: Int64s
     near: Int64s
 
@@ -88,19 +86,23 @@ class Coder(NamedTuple):
 
 def new_coder(writing: bool, state: State, words: Words) -> Coder:
     """A coder that has learned nothing; arrays as for ``sequential``."""
-    inputs = np.zeros(8, np.int32)
-    inputs[KINDS] = UNIT
     return Coder(
         writing,
         state,
         words,
-        new_counters(2 * KINDS * CONTEXTS * NODES),
-        new_weights(2 * NODES * SETS, 8, 0.25),
+        _aligned_counters(2 * KINDS * CONTEXTS * NODES),
+        new_weights(2 * NODES * SETS, KINDS + 1, 0.25),
         new_counters(PLAIN),
-        inputs,
         np.zeros(KINDS, np.int64),
         np.zeros(NEIGHBOURS + 2, np.int64),
     )
+
+
+def _aligned_counters(count: int) -> Counters:
+    """New counters, those of a context in one line of the cache."""
+    spare = new_counters(count + NODES)
+    start = (-spare.ctypes.data // spare.itemsize) % NODES
+    return spare[start : start + count]
 
 
 @compiled
@@ -123,16 +125,35 @@ def _plain(coder: Coder, at: Number, bit: Number) -> Number:
 
 @compiled
 def _mixed(coder: Coder, node: Number, chosen: Number, bit: Number) -> Number:
-    """A decision at a node of the contexts in ``slots``, mixed by one set of weights."""
-    for kind in range(KINDS):
-        coder.inputs[kind] = stretch_counter(coder.counters[coder.slots[kind] + node])
-    total = mix(coder.mixers, chosen, coder.inputs)
+    """A decision at a node of the contexts in ``slots``, mixed by one set of weights.
+
+    It is ``mix`` and ``train`` of ``mixing.py`` written out: numbers that go through an array of
+    single entries and come back as vectors take the processor as long as all the rest.
+    """
+    counters, slots, mixer = coder.counters, coder.slots, coder.mixers[chosen]
+    at0, at1, at2 = slots[0] + node, slots[1] + node, slots[2] + node
+    at3, at4, at5 = slots[3] + node, slots[4] + node, slots[5] + node
+    c0, c1, c2 = counters[at0], counters[at1], counters[at2]
+    c3, c4, c5 = counters[at3], counters[at4], counters[at5]
+    s0, s1, s2 = stretch_counter(c0), stretch_counter(c1), stretch_counter(c2)
+    s3, s4, s5 = stretch_counter(c3), stretch_counter(c4), stretch_counter(c5)
+    total = np.int64(1 << (WEIGHT_BITS - 1)) + np.int64(mixer[6]) * UNIT
+    total += mixer[0] * s0 + mixer[1] * s1 + mixer[2] * s2
+    total += mixer[3] * s3 + mixer[4] * s4 + mixer[5] * s5
+    total = min(max(total >> WEIGHT_BITS, np.int64(-LIMIT)), np.int64(LIMIT))
     ones = np.int64(SQUASH[total + LIMIT])
     bit = _put(coder, bit, ones)
-    train(coder.mixers, chosen, coder.inputs, error_of(bit, ones), RATE)
-    for kind in range(KINDS):
-        at = coder.slots[kind] + node
-        coder.counters[at] = updated(coder.counters[at], bit, PATIENT)
+    error = error_of(bit, ones)
+    mixer[0] += (s0 * error + HALF) >> RATE
+    mixer[1] += (s1 * error + HALF) >> RATE
+    mixer[2] += (s2 * error + HALF) >> RATE
+    mixer[3] += (s3 * error + HALF) >> RATE
+    mixer[4] += (s4 * error + HALF) >> RATE
+    mixer[5] += (s5 * error + HALF) >> RATE
+    mixer[6] += (UNIT * error + HALF) >> RATE
+    counters[at0], counters[at1] = updated(c0, bit, PATIENT), updated(c1, bit, PATIENT)
+    counters[at2], counters[at3] = updated(c2, bit, PATIENT), updated(c3, bit, PATIENT)
+    counters[at4], counters[at5] = updated(c4, bit, PATIENT), updated(c5, bit, PATIENT)
     return bit
 
 
