@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,10 @@ from nacre.entropy.circuits.payload import PHOTO, STORED
 from nacre.entropy.deflate import decode_plane, encode_plane, encode_samples
 from nacre.entropy.pyramid import decode_pyramid, encode_pyramid
 from nacre.errors import FormatError
+from nacre.limits import threads_wanted
 from nacre.media.image import Image
 from nacre.stream import ImageShape, Section, SectionKind, Stream
 
-MOST_THREADS = 8
-"""That are taken unless more are asked for."""
 WORTH_DEFLATING = 0.8
 """Deflate at its usual level, which takes as long as the networks, seldom makes less than this of
 what it makes at its fastest."""
@@ -37,7 +35,7 @@ def encode_photo(item: Image, model: PhotoModel, device: str | None) -> list[Sec
     colours, alpha = pixels, b""
     if item.channels in (2, 4):
         colours, alpha = np.ascontiguousarray(pixels[..., :-1]), encode_plane(pixels[..., -1])
-    body = encode_pyramid(colours, model.networks, threads=_threads(), device=device)
+    body = encode_pyramid(colours, model.networks, threads=threads_wanted(), device=device)
     size = len(body) + len(alpha)
     raw = encode_samples(pixels, level=1)
     if size > WORTH_DEFLATING * len(raw):
@@ -67,15 +65,9 @@ def decode_photo(
     size = (shape.height, shape.width, shape.channels // 3 * 2 + 1)
     body = memoryview(stream.payload)[1:]
     pixels = decode_pyramid(
-        body, size, shape.depth, model.networks, threads=_threads(), device=device
+        body, size, shape.depth, model.networks, threads=threads_wanted(), device=device
     )
     if plane is None:
         return pixels
     alpha = decode_plane(plane, shape.height, shape.width, where="ALPHA")
     return np.concatenate([pixels, alpha[..., None]], axis=2)
-
-
-def _threads() -> int:
-    """How many threads run networks: what ``--threads`` or the environment says, or every core."""
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, int(wanted) if wanted.isdecimal() else min(os.cpu_count() or 1, MOST_THREADS))

@@ -7,6 +7,7 @@ A header is a few bytes that can claim anything. Every size read from one passes
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -78,3 +79,9 @@ Limits.STRICT = Limits(
     pixels=1 << 24, samples=1 << 26, vertices=1 << 21, items=1 << 16, bytes=1 << 26
 )
 Limits.UNLIMITED = Limits(*[sys.maxsize] * 5)
+
+
+def threads_wanted() -> int:
+    """Threads of what runs side by side: ``--threads`` or the environment, else up to 8 cores."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(wanted) if wanted.isdecimal() else min(os.cpu_count() or 1, 8))
