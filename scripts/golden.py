@@ -26,7 +26,6 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).parent))  # the folder of a script; tests load it by path
 
 from hostile import hostile_streams
-from safetensors.numpy import save_file
 
 from nacre.entropy.circuits.integer import IntegerCircuit
 from nacre.entropy.circuits.model import random_hclt
@@ -37,6 +36,7 @@ from nacre.media.image_symbols import from_symbols, values_of, variables_of
 from nacre.media.metadata import Metadata
 from nacre.registry import codec_class, load_codec
 from nacre.stream import ImageShape, Lanes, Section, Stream, build_archive, describe, read_header
+from nacre.train.export import write_model
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden"
 
@@ -249,11 +249,11 @@ def digest(pixels: npt.NDArray[Any]) -> str:
 def write_circuit(folder: Path, shape: ImageShape) -> Path:
     """A model file of a circuit that a seed makes; it is good for nothing but tests."""
     tree = random_hclt(variables_of(shape), 4, values_of(shape), 1)
-    circuit = IntegerCircuit.from_hclt(tree, step=2**-9)
-    header = {"codec": "circuit-image"} | {name: str(size) for name, size in vars(shape).items()}
-    arrays = {"circuit": np.frombuffer(circuit.to_bytes(), np.uint8)}
+    tables = IntegerCircuit.from_hclt(tree, step=2**-9).to_bytes()
+    header = {name: str(size) for name, size in vars(shape).items()}
+    arrays = {"circuit": np.frombuffer(tables, np.uint8)}
     path = folder / "small.safetensors"
-    save_file(arrays, path, header)
+    write_model(path, arrays, {"codec": "circuit-image"}, force=True, header=header)
     return path
 
 
@@ -284,7 +284,7 @@ def record(golden: Golden, data: bytes, drawer: str) -> dict[str, Any]:
     single = isinstance(golden.picture, Image)
     pictures = (golden.picture,) if isinstance(golden.picture, Image) else golden.picture
     if isinstance(pictures, ImageSet):
-        pictures = tuple(pictures.item(i) for i in range(len(pictures)))
+        pictures = (pictures.strip(),)  # one below the other: one digest for all
     codec = load_codec(golden.codec, model=read_header(data).model)
     entry: dict[str, Any] = {"what": golden.what, "codec": golden.codec, "archive": not single}
     if isinstance(golden.picture, ImageSet):

@@ -257,13 +257,12 @@ def _bodies() -> list[Hostile]:
 def _codecs() -> list[Hostile]:
     """Payloads that codecs 7 and 10 do not write."""
     adaptive, circuit = {"codec": 10}, {"codec": 7}
-    two = bytes([0, 255])  # least sample 0; 255 takes two bytes as a varint
     cases = [
         ("adaptive-empty", "codec 10, no payload", "FormatError", craft(adaptive, [(0, b"")])),
         ("adaptive-mode", "codec 10, mode 9", "UnsupportedVersion",
          craft(adaptive, [(0, b"\x09abcd")])),
         ("adaptive-level", "mode photo, level 7", "FormatError",
-         craft(adaptive, [(0, b"\x01\x07" + two + b"\x01\x01\x04abcd")])),
+         craft(adaptive, [(0, b"\x01\x07\x00\xff\x01\x01\x04abcd")])),
         ("adaptive-range", "mode photo, samples to 300 of 8 bits", "FormatError",
          craft(adaptive, [(0, b"\x01\x01\x2d\xff\x01\x01\x04abcd")])),
         ("adaptive-stripes", "mode photo, two stripes for four pixels", "FormatError",

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
 
 from nacre.entropy.circuits.integer import IntegerCircuit
 from nacre.entropy.circuits.model import random_hclt
 from nacre.entropy.circuits.queries import sample
 from nacre.media.image_sets import ImageSet
 from nacre.media.image_symbols import from_symbols, values_of, variables_of
-from nacre.models import model_id
 from nacre.stream import ImageShape
+from nacre.train.export import write_model
 
 GREY = ImageShape(6, 5, 1, 8)
 RGB = ImageShape(4, 3, 3, 8)
@@ -36,8 +34,7 @@ def write_circuit(folder: Path, name: str, shape: ImageShape, *, seed: int = 1) 
     tree = random_hclt(variables_of(shape), 4, values_of(shape), seed)
     data = IntegerCircuit.from_hclt(tree, step=2**-9).to_bytes()
     path = folder / f"{name}.safetensors"
-    header = {"codec": "circuit-image"} | {key: str(value) for key, value in vars(shape).items()}
-    save_file({"circuit": np.frombuffer(data, np.uint8)}, path, header)
-    card = {"name": name, "codec": "circuit-image", "id": model_id(path).hex()}
-    path.with_suffix(".json").write_text(json.dumps(card))
+    header = {key: str(value) for key, value in vars(shape).items()}
+    arrays = {"circuit": np.frombuffer(data, np.uint8)}
+    write_model(path, arrays, {"codec": "circuit-image"}, force=True, header=header)
     return path

@@ -9,7 +9,7 @@ import pytest
 from goldens import GOLDEN, ROOT, File, decode_all, drawer, golden_script
 
 from nacre.limits import Limits
-from nacre.media.image import load_image
+from nacre.media.image import Image, load_image
 from nacre.registry import load_codec
 from nacre.stream import Stream
 
@@ -27,6 +27,8 @@ def test_decodes_to_what_the_manifest_records(file: File) -> None:
         expected = load_image(file.path.with_suffix(".png")).pixels.astype(np.int32)
         assert np.abs(pictures[0].pixels - expected).max() <= 1
         return
+    if "lanes" in file.entry:
+        pictures = [Image(np.concatenate([picture.pixels for picture in pictures]))]
     assert len(pictures) == len(file.entry["pictures"])
     for picture, expected in zip(pictures, file.entry["pictures"], strict=True):
         assert list(picture.pixels.shape) == expected["shape"]
