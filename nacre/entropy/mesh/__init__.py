@@ -1,0 +1,1 @@
+"""Meshes as integers: connectivity, positions and attributes, coded with models that learn."""
