@@ -68,8 +68,8 @@ def surface_of(triangles: Int32s, vertices: int) -> Surface:
     """The surface of triangles that are manifold as they stand, numbered as they are.
 
     Args:
-        triangles: int32 ``[T, 3]``, oriented coherently, no edge in more than two, one fan a vertex,
-            the vertices in triangles numbered before the others.
+        triangles: int32 ``[T, 3]``, oriented coherently, no edge in more than two, one fan a
+            vertex, the vertices in triangles numbered before the others.
         vertices: all of them.
     """
     used = int(triangles.max(initial=-1)) + 1
