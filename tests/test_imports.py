@@ -17,7 +17,7 @@ LAYERS = [
     {"errors", "limits", "files"},
     {"stream", "models"},
     {"media", "transforms", "entropy"},
-    {"circuit_models", "circuit_photos"},
+    {"circuit_models", "circuit_photos", "mesh_models"},
     {"codecs", "compare"},
     {"registry"},
     {"decoding", "targets"},

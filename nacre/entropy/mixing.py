@@ -53,7 +53,7 @@ _CHANCE_BITS = 22
 _RATE_BITS = 16
 
 
-def _exponential(divisor: int, bits: int) -> int:
+def exponential(divisor: int, bits: int) -> int:
     """e^(1 / divisor) times 2^bits by its series, in whole numbers."""
     total, term, order = 0, 1 << bits, 0
     while term:
@@ -66,7 +66,7 @@ def _exponential(divisor: int, bits: int) -> int:
 def _squash_table() -> npt.NDArray[np.int32]:
     """2^24 / (1 + e^(-x / UNIT)) for x in -LIMIT .. LIMIT, rounded, at least 1."""
     bits = 96
-    step = _exponential(UNIT, bits)
+    step = exponential(UNIT, bits)
     power, upper = 1 << bits, []
     for _ in range(LIMIT + 1):
         upper.append(((TOTAL * power << 1) // (power + (1 << bits)) + 1) >> 1)
