@@ -11,23 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nacre.bench.nearest import Floats, Int64s, Tree
 from nacre.bench.triangles import Triangles
 from nacre.errors import InputError
-
-SAMPLES = 30_000
-"""Of each surface: the noise of a mean is below a per cent of it."""
+from nacre.transforms.nearest import Floats, Int64s, Tree
+from nacre.transforms.surface_distance import SAMPLES, face_normals
+from nacre.transforms.surface_distance import box_diagonal as box_diagonal
+from nacre.transforms.surface_distance import sample_surface as sample_surface
 
 
 def bits_per_item(size_bytes: int, count: int) -> float:
     """Bits of file per vertex, face or splat."""
     return 8 * size_bytes / count
-
-
-def box_diagonal(points: Floats) -> float:
-    """The diagonal of the smallest box, along the axes, that holds points ``[..., 3]``."""
-    flat = points.reshape(-1, 3)
-    return float(np.linalg.norm(flat.max(axis=0) - flat.min(axis=0)))
 
 
 @dataclass(frozen=True)
@@ -71,28 +65,6 @@ def surface_distance(
     diagonal = box_diagonal(original.corners) or 1.0
     mean, rms, worst = (100 * float(max(pair)) / diagonal for pair in zip(*ways, strict=True))
     return SurfaceDistance(mean, rms, worst, 20 * math.log10(100 / rms) if rms else math.inf)
-
-
-def sample_surface(corners: Floats, count: int, seed: int) -> Floats:
-    """Points on triangles ``[F, 3, 3]``, uniform in area, float64 ``[count, 3]``.
-
-    The area is cut into ``count`` equal strips with a point in each (stratified), which halves the
-    noise of a mean. Where all triangles are lines or points, they are drawn evenly.
-    """
-    random = np.random.default_rng(seed)
-    areas = np.linalg.norm(face_normals(corners), axis=1)
-    ends = np.cumsum(areas if areas.any() else np.ones(len(areas)))
-    at = (np.arange(count) + random.random(count)) / count * ends[-1]
-    which = np.minimum(np.searchsorted(ends, at, side="right"), len(corners) - 1)
-    root, along = np.sqrt(random.random((count, 1))), random.random((count, 1))
-    a, b, c = np.moveaxis(corners[which], 1, 0)
-    points: Floats = (1 - root) * a + root * (1 - along) * b + root * along * c
-    return points
-
-
-def face_normals(corners: Floats) -> Floats:
-    """Normals of triangles ``[F, 3, 3]``, twice the area long, float64 ``[F, 3]``."""
-    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
 
 
 def vertex_normals(mesh: Triangles) -> Floats:

@@ -15,9 +15,9 @@ from nacre.bench.mesh_metrics import (
     surface_distance,
     vertex_normals,
 )
-from nacre.bench.nearest import Tree
 from nacre.bench.triangles import Triangles, is_mesh, load_triangles, same_order, welded
 from nacre.errors import InputError
+from nacre.transforms.nearest import Tree
 
 
 def sphere(rings: int = 12, radius: float = 1.0) -> Triangles:
