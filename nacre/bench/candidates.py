@@ -11,6 +11,7 @@ import numpy as np
 
 import nacre
 from nacre import registry
+from nacre.bench.mesh_peers import MESH_PEERS
 from nacre.bench.metrics import Pixels
 from nacre.bench.peers import PEERS, PERCENT, PLANNED, Candidate, find_peer
 from nacre.errors import InputError
@@ -34,7 +35,9 @@ def candidate(text: str, *, device: str = "cpu") -> Candidate:
     'stored'
     """
     name, _, rest = text.partition(":")
-    if name in PEERS or name in PLANNED:
+    if name in MESH_PEERS and not rest:
+        return MESH_PEERS[name]
+    if name in PEERS or name in PLANNED or name in MESH_PEERS:
         if rest:
             raise InputError(f"peer {name!r} takes no options, {rest!r} was given")
         return find_peer(name)

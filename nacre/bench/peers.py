@@ -22,13 +22,19 @@ from PIL import AvifImagePlugin, Image, features
 from nacre.bench.metrics import Pixels
 from nacre.errors import InputError
 
-Encode = Callable[[Pixels, float | None, int], bytes]
-"""``(pixels [H, W, 3], quality, threads) -> file``; the quality of a lossless codec is None."""
-Decode = Callable[[bytes, int], Pixels]
-"""``(file, threads) -> pixels [H, W, 3]``."""
+Encode = Callable[[Any, float | None, int], bytes]
+"""``(thing, quality, threads) -> file``; the quality of a lossless codec is None. A thing is what
+the medium's files are read as: pixels ``[H, W, 3]``, or triangles."""
+Decode = Callable[[bytes, int], Any]
+"""``(file, threads) -> thing``."""
 
 PERCENT = "0 to 100"
 BPP = "bits per pixel"
+BITS = "bits of a grid"
+RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {PERCENT: (0, 100), BPP: (2**-20, 2**20), BITS: (1, 30)}
+)
+"""Of the qualities of each scale."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,15 @@ class Candidate:
         name: as ``--codecs`` says it.
         medium: ``image``, ``audio``, ``mesh``, ``splat`` or ``points``.
         lossless: whether what comes back must equal what went in.
-        encode: pixels to the bytes of a file.
-        decode: the bytes of a file to pixels.
+        encode: a thing to the bytes of a file.
+        decode: the bytes of a file to a thing.
         qualities: measured when none are asked for, lowest first; empty: the codec has none.
-        scale: what a quality is, :data:`PERCENT` or :data:`BPP`.
+        scale: what a quality is: a key of :data:`RANGES`.
         settings: everything else that was set, in words.
         software: names and versions of what does the work.
         model: hash of the model file; None without weights.
+        expected: what must come back of a thing at a quality, up to order; None: unknown, or for a
+            lossless codec the thing itself.
     """
 
     name: str
@@ -58,6 +66,7 @@ class Candidate:
     settings: str
     software: Callable[[], str]
     model: str | None = None
+    expected: Callable[[Any, float | None], Any] | None = None
 
 
 def find_peer(name: str) -> Candidate:
@@ -272,7 +281,5 @@ PEERS: Mapping[str, Candidate] = MappingProxyType({peer.name: peer for peer in _
 
 PLANNED: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("flac", "opus", "vorbis", "mp3"), "audio")
-    | dict.fromkeys(("draco-7", "draco-10"), "meshes")
-    | dict.fromkeys(("spz", "sog"), "splats")
 )
 """Names kept for the peers of other media, which come with nacre's own codecs for them."""

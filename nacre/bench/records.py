@@ -22,15 +22,15 @@ class Record:
 
     Attributes:
         codec: as it was asked for, options included.
-        medium: ``image``.
+        medium: ``image``, ``mesh`` or ``splat``.
         quality: on the codec's own scale; None when it has none.
         file: path below the folder that was measured.
         bytes: size of the encoded file on disk.
-        units: pixels of the picture.
-        metrics: ``psnr_db`` (None when infinite), ``ms_ssim`` and ``ms_ssim_db`` (None when the
-            picture is too small for them), and ``identical``.
-        encode_seconds: median of the repeats, pixels in memory to bytes in memory.
-        decode_seconds: median of the repeats, bytes in memory to pixels in memory.
+        units: pixels of the picture, vertices of the mesh, or splats.
+        metrics: ``identical``, and what the medium measures. Of pictures: ``psnr_db`` (None when
+            infinite), ``ms_ssim`` and ``ms_ssim_db`` (None when the picture is too small for them).
+        encode_seconds: median of the repeats, memory to bytes in memory.
+        decode_seconds: median of the repeats, bytes in memory to memory.
         threads: that the codec may use.
         repeats: how often each was timed.
         versions: of the software that did the work.
@@ -68,7 +68,7 @@ class Record:
 
     @property
     def bpp(self) -> float:
-        """Bits of file per pixel.
+        """Bits of file per pixel, vertex or splat.
 
         Raises:
             InputError: there is no result.

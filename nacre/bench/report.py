@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nacre.bench.lossless import lossless_table
 from nacre.bench.metrics import bd_rate, similarity_db
-from nacre.bench.peers import BPP, PEERS
+from nacre.bench.peers import BPP, PEERS, Candidate
 from nacre.bench.records import Record
 from nacre.errors import InputError
 from nacre.files import write_atomically
@@ -116,9 +116,8 @@ def table(records: Sequence[Record], *, command: str, reference: str | None = No
     if exact:
         own = [r for r in counted(records) if (r.codec, r.quality) in exact]
         parts.append(lossless_table(own, reference))
-    errors = [record for record in records if record.error is not None]
-    if errors:
-        parts.append(_errors(errors))
+    if any(record.error is not None for record in records):
+        parts.append(errors_table(records))
     return "\n\n".join(parts) + "\n"
 
 
@@ -143,12 +142,17 @@ def _head(records: Sequence[Record], measured: Sequence[Point], command: str) ->
         "that was not timed; MP/s is million pixels per second",
         f"- seed {first.seed}",
         "",
-        "| codec | settings | versions | model |",
-        "|---|---|---|---|",
+        versions_table(records, PEERS),
     ]
+    return "\n".join(lines)
+
+
+def versions_table(records: Sequence[Record], peers: Mapping[str, Candidate]) -> str:
+    """What did the work, a row a codec; ``peers`` by name know their settings."""
+    lines = ["| codec | settings | versions | model |", "|---|---|---|---|"]
     for codec in dict.fromkeys(record.codec for record in records):
         record = next(r for r in records if r.codec == codec)
-        settings = PEERS[codec].settings if codec in PEERS else ""
+        settings = peers[codec].settings if codec in peers else ""
         lines.append(f"| {codec} | {settings} | {record.versions} | {record.model or ''} |")
     return "\n".join(lines)
 
@@ -204,7 +208,9 @@ def _bd_cell(measured: Sequence[Point], reference: str, codec: str, metric: str)
     return f"{result.percent:+.1f} % ({result.low:.2f} to {result.high:.2f} dB)"
 
 
-def _errors(errors: Sequence[Record]) -> str:
+def errors_table(records: Sequence[Record]) -> str:
+    """The measurements that failed, and why."""
+    errors = [record for record in records if record.error is not None]
     lines = ["## Failed", "", "| file | codec | quality | why |", "|---|---|---:|---|"]
     for record in errors:
         quality = "" if record.quality is None else f"{record.quality:g}"

@@ -8,8 +8,9 @@
     plan = Plan.of(photos, sorted(photos.glob("*.png")), codecs)
     records = run(plan)
 
-Bytes are sizes of files on disk. Encoding is timed from pixels in memory to bytes in memory and
-decoding back again, with a stated number of threads, after one run of each codec that is not timed.
+Bytes are sizes of files on disk. Encoding is timed from what was read of a file, in memory, to
+bytes in memory and decoding back again, with a stated number of threads, after one run of each
+codec that is not timed.
 """
 
 from __future__ import annotations
@@ -28,13 +29,37 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from nacre.bench import metrics
+from nacre.bench.medium import Figures, Medium
 from nacre.bench.metrics import Pixels
-from nacre.bench.peers import PERCENT, Candidate
+from nacre.bench.peers import PERCENT, RANGES, Candidate
 from nacre.bench.records import Record, distances
+from nacre.bench.report import write_report
 from nacre.errors import InputError
+from nacre.files import PICTURES as SUFFIXES
 from nacre.media.image import load_image
 
 _T = TypeVar("_T")
+
+
+def _picture_distances(
+    one: Candidate, original: Pixels, decoded: Pixels, quality: float | None
+) -> Figures:
+    if one.lossless and not metrics.identical(original, decoded):
+        raise InputError(f"{one.name} is lossless, but its decoded picture is not the original")
+    return distances(original, decoded)
+
+
+PICTURES = Medium(
+    "image",
+    "pictures",
+    "walloc-rgb,jpeg,webp,avif,jpeg2000,jxl",
+    PERCENT,
+    lambda name: Path(name).suffix.lower() in SUFFIXES,
+    lambda path: load_rgb(path),
+    lambda pixels: int(pixels.shape[0] * pixels.shape[1]),
+    _picture_distances,
+    write_report,
+)
 
 
 @dataclass(frozen=True)
@@ -43,14 +68,15 @@ class Plan:
 
     Attributes:
         folder: that the files' names are relative to.
-        files: pictures.
-        candidates: codecs.
+        files: of one medium.
+        candidates: codecs of that medium.
         qualities: of each candidate by name; ``(None,)`` for one that has none.
         threads: that each codec may use.
         repeats: timings of which the median counts.
         seed: of the order of work.
         streams: folder in which the encoded files are kept; None keeps none.
         halve: pictures are halved first, see :func:`halve`.
+        medium: how files are read and compared.
     """
 
     folder: Path
@@ -62,6 +88,7 @@ class Plan:
     seed: int = 0
     streams: Path | None = None
     halve: bool = False
+    medium: Medium = PICTURES
 
     @classmethod
     def of(
@@ -76,15 +103,16 @@ class Plan:
         seed: int = 0,
         streams: Path | None = None,
         halve: bool = False,
+        medium: Medium = PICTURES,
     ) -> Plan:
         """A plan, checked.
 
         Args:
-            folder, files: pictures in and below a folder.
+            folder, files: in and below a folder.
             candidates: see :func:`nacre.bench.candidates.candidate`.
             qualities: in place of the usual ones, by the codec's name; ``""`` stands for every
-                codec whose scale is 0 to 100.
-            threads, repeats, seed, streams, halve: as the attributes.
+                codec that has the medium's usual scale.
+            threads, repeats, seed, streams, halve, medium: as the attributes.
 
         Raises:
             InputError: there is nothing to measure, a file is not below the folder, or a quality is
@@ -94,7 +122,14 @@ class Plan:
         if not names or len(set(names)) < len(names):
             raise InputError(f"codecs {', '.join(names) or 'none'}: one or more, each once")
         if not files:
-            raise InputError(f"{folder}: no pictures to measure")
+            raise InputError(f"{folder}: no {medium.things} to measure")
+        for one in candidates:
+            if one.medium != medium.name:
+                raise InputError(
+                    f"{one.name} is for the medium {one.medium}, not for {medium.things}"
+                )
+        if halve and medium is not PICTURES:
+            raise InputError(f"{medium.things} cannot be halved, pictures can")
         for path in files:
             if not path.is_relative_to(folder):
                 raise InputError(f"{path} is not below the folder {folder}")
@@ -108,12 +143,13 @@ class Plan:
             folder,
             tuple(files),
             tuple(candidates),
-            {one.name: _qualities(one, asked) for one in candidates},
+            {one.name: _qualities(one, asked, medium.scale) for one in candidates},
             threads,
             repeats,
             seed,
             streams,
             halve,
+            medium,
         )
 
     def __len__(self) -> int:
@@ -121,16 +157,19 @@ class Plan:
         return len(self.files) * sum(len(grid) for grid in self.qualities.values())
 
 
-def _qualities(one: Candidate, asked: Mapping[str, tuple[float, ...]]) -> tuple[float | None, ...]:
+def _qualities(
+    one: Candidate, asked: Mapping[str, tuple[float, ...]], usual: str
+) -> tuple[float | None, ...]:
     """The qualities to measure of one codec."""
     if not one.qualities:
         if one.name in asked:
             raise InputError(f"{one.name} has no quality to choose")
         return (None,)
-    general = asked.get("", ()) if one.scale == PERCENT else ()
+    general = asked.get("", ()) if one.scale == usual else ()
     grid = asked.get(one.name) or general or one.qualities
+    low, high = RANGES[one.scale]
     for quality in grid:
-        if quality < 0 or (quality > 100 if one.scale == PERCENT else quality == 0):
+        if not low <= quality <= high:
             raise InputError(f"{one.name}: quality {quality} is off its scale, {one.scale}")
     return tuple(sorted(set(grid)))
 
@@ -183,7 +222,8 @@ def _records(plan: Plan) -> Iterator[Record]:
     with tempfile.TemporaryDirectory(prefix="nacre-bench-") as scratch:
         for path in plan.files:
             try:
-                pixels = halve(load_rgb(path)) if plan.halve else load_rgb(path)
+                loaded = plan.medium.load(path)
+                thing = halve(loaded) if plan.halve else loaded
             except Exception as error:  # whatever a file does, the others are measured
                 yield from (_failed(plan, one, quality, path, error) for one, quality in jobs)
                 continue
@@ -191,28 +231,26 @@ def _records(plan: Plan) -> Iterator[Record]:
                 try:
                     if one.name not in warm:
                         warm.add(one.name)
-                        one.decode(one.encode(pixels, quality, plan.threads), plan.threads)
-                    yield _measure(plan, one, quality, path, pixels, Path(scratch))
+                        one.decode(one.encode(thing, quality, plan.threads), plan.threads)
+                    yield _measure(plan, one, quality, path, thing, Path(scratch))
                 except Exception as error:  # whatever a codec does, the others are measured
                     yield _failed(plan, one, quality, path, error)
 
 
 def _measure(
-    plan: Plan, one: Candidate, quality: float | None, path: Path, pixels: Pixels, scratch: Path
+    plan: Plan, one: Candidate, quality: float | None, path: Path, thing: Any, scratch: Path
 ) -> Record:
-    encoding, data = _timed(plan.repeats, one.encode, pixels, quality, plan.threads)
+    encoding, data = _timed(plan.repeats, one.encode, thing, quality, plan.threads)
     stream = scratch / "stream" if plan.streams is None else _stream_path(plan, one, quality, path)
     stream.parent.mkdir(parents=True, exist_ok=True)
     stream.write_bytes(data)
     size = stream.stat().st_size
     decoding, decoded = _timed(plan.repeats, one.decode, stream.read_bytes(), plan.threads)
-    same = metrics.identical(pixels, decoded)
-    if one.lossless and not same:
-        raise InputError(f"{one.name} is lossless, but its decoded picture is not the original")
     return Record(
-        one.name, one.medium, quality, _name(plan, path), size, pixels.shape[0] * pixels.shape[1],
-        distances(pixels, decoded), encoding.wall, decoding.wall, plan.threads, plan.repeats,
-        one.software(), one.model, plan.seed, None, encoding.cpu, decoding.cpu,
+        one.name, one.medium, quality, _name(plan, path), size, plan.medium.units(thing),
+        plan.medium.distances(one, thing, decoded, quality), encoding.wall, decoding.wall,
+        plan.threads, plan.repeats, one.software(), one.model, plan.seed, None,
+        encoding.cpu, decoding.cpu,
     )  # fmt: skip
 
 

@@ -36,15 +36,16 @@ if TYPE_CHECKING:
 MEASURE = "files"
 LINE = "nacre.bench.line"
 SET_CODECS = "circuit-image,png-items,png-strip,webp-strip,jxl-strip,xz"
-CODECS = "walloc-rgb,jpeg,webp,avif,jpeg2000,jxl"
 
-InputArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pictures, or one.")]
+InputArgument = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder of pictures or meshes, or one.")
+]
 QualitiesFlag = Annotated[
     list[str] | None,
     typer.Option(
         "--qualities",
         metavar="LIST",
-        help="20,50,80 for every codec of scale 0 to 100, or CODEC=20,50,80; may be repeated.",
+        help="20,50,80 for every codec of the usual scale, or CODEC=20,50,80; may be repeated.",
     ),
 ]
 ThreadsFlag = Annotated[int, typer.Option("--threads", min=1, help="Threads of each codec.")]
@@ -85,10 +86,14 @@ def files(
         typer.Option(
             metavar="LIST",
             help="Codecs and peers, each NAME or NAME:OPTION=VALUE:..., such as "
-            "walloc-rgb:channels=12.",
+            "walloc-rgb:channels=12; none: the usual ones of the files' medium.",
         ),
-    ] = CODECS,
+    ] = "",
     qualities: QualitiesFlag = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Of the grids of meshes' positions, such as 11,14."),
+    ] = None,
     threads: ThreadsFlag = 1,
     repeat: Annotated[int, typer.Option(min=1, help="Timings; their median counts.")] = 3,
     seed: Annotated[int, typer.Option(help="Of the order of work.")] = 0,
@@ -109,27 +114,35 @@ def files(
 ) -> int:
     """Every codec on every file at several qualities (the name may be left out).
 
-    OUT gets records.json, table.md and, of lossy codecs, rate_distortion.png; the table is also
-    printed. While it runs, records.jsonl has what was measured so far.
+    OUT gets records.json, table.md and, of lossy codecs of pictures, rate_distortion.png; the table
+    is also printed. While it runs, records.jsonl has what was measured so far.
     """
     from nacre.bench.candidates import candidate
+    from nacre.bench.media import MEDIA, medium_of
+    from nacre.bench.peers import BITS
     from nacre.bench.records import append_record, write_records
-    from nacre.bench.report import write_report
     from nacre.bench.runner import Plan, parse_qualities, run
 
     records_path = out / "records.json"
     if records_path.exists() and not force:
         raise InputError(f"{records_path} exists; choose another --out, or overwrite with --force")
+    medium = medium_of(source)
+    candidates = [candidate(name, device=device) for name in (codecs or medium.codecs).split(",")]
+    if codecs:
+        medium = MEDIA[candidates[0].medium]
+    if bits is not None and medium.scale != BITS:
+        raise InputError(f"--bits is for meshes; {medium.things} have --qualities")
     plan = Plan.of(
         source if source.is_dir() else source.parent,
-        _pictures(source),
-        [candidate(name, device=device) for name in codecs.split(",")],
-        qualities=parse_qualities(qualities or []),
+        _files(source, medium.is_file),
+        candidates,
+        qualities=parse_qualities([*(qualities or []), *([] if bits is None else [bits])]),
         threads=threads,
         repeats=repeat,
         seed=seed,
         streams=out / "streams" if keep_streams else None,
         halve=halved,
+        medium=medium,
     )
     _make_folder(out)
     # Kept while the run lasts, so that one that is cut off has not been for nothing.
@@ -144,7 +157,7 @@ def files(
         records = run(plan, done)
     write_records(records, records_path)
     partial.unlink(missing_ok=True)
-    written = write_report(records, out, command=ctx.meta[LINE], reference=reference)
+    written = medium.report(records, out, command=ctx.meta[LINE], reference=reference)
     print(written[0].read_text(encoding="utf-8"), end="")
     for path in (records_path, *written):
         say(f"written: {path}")
@@ -191,7 +204,7 @@ def latents(
 
     codec = codec if model is None else f"{codec}:model={model}"
     worker = own_candidate(codec)
-    paths = _pictures(source)
+    paths = _files(source, is_picture)
     plan = Plan.of(
         source if source.is_dir() else source.parent,
         paths,
@@ -288,11 +301,11 @@ def _mebibytes(count: int) -> str:
     return f"{count / (1 << 20):8,.0f} MiB"
 
 
-def _pictures(source: Path) -> list[Path]:
-    """The pictures in and below a folder, or the one file."""
+def _files(source: Path, wanted: Callable[[str], bool]) -> list[Path]:
+    """The files of a kind in and below a folder, or the one file."""
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
-    tasks, _ = batch.plan_readers([str(source)], is_picture)
+    tasks, _ = batch.plan_readers([str(source)], wanted)
     return [Path(task.source) for task in tasks]
 
 

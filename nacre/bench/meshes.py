@@ -1,0 +1,101 @@
+"""Codecs of meshes beside Draco: what is measured of each file.
+
+Every codec gets the same positions and faces, welded bit by bit and without isolated vertices, and
+must give back the same triangles, moved onto the grid that was asked for.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nacre.bench.medium import Figures, Medium
+from nacre.bench.mesh_metrics import (
+    box_diagonal,
+    cloud_distance,
+    normal_deviation,
+    surface_distance,
+    vertex_normals,
+)
+from nacre.bench.mesh_peers import xz_size
+from nacre.bench.mesh_report import write_mesh_report
+from nacre.bench.peers import BITS, Candidate
+from nacre.bench.triangles import (
+    Floats,
+    Triangles,
+    is_mesh,
+    load_triangles,
+    same_corners,
+    same_order,
+)
+from nacre.errors import InputError
+
+CODECS = "draco-7,draco-10"
+
+
+def mesh_distances(
+    one: Candidate, original: Triangles, decoded: Triangles, quality: float | None
+) -> Figures:
+    """What a record says of a decoded mesh; ``docs/bench.md`` says what each name means.
+
+    Raises:
+        InputError: the triangles are not those that the candidate must give back.
+    """
+    exact = one.lossless or one.expected is None
+    promised = original if exact or one.expected is None else one.expected(original, quality)
+    pair = same_order(promised, decoded)
+    if pair is None:
+        raise InputError(
+            f"{one.name}: {len(decoded.faces):,} faces of {len(decoded.vertices):,} vertices came "
+            f"back, which are not the original's {len(promised.faces):,} faces"
+        )
+    if exact:
+        planes = xz_size(np.ascontiguousarray(decoded.vertices).view(np.uint32))
+        return {"identical": True, "planes_bytes": planes}
+    moved = Triangles(original.vertices, promised.faces)
+    corners = same_corners(moved, decoded, pair)
+    figures = _vertices(corners, moved, quality) | _surfaces(original, decoded)
+    normals = normal_deviation(*corners)
+    return figures | {
+        "identical": False,
+        "normal_degrees": normals.mean_degrees,
+        "flipped": normals.flipped,
+        "collapsed": normals.collapsed,
+    }
+
+
+def _vertices(
+    corners: Floats, original: Triangles, quality: float | None
+) -> dict[str, float | None]:
+    """Errors of positions, which every face's corners say again."""
+    errors = np.abs(corners[0] - corners[1])
+    box = original.corners.reshape(-1, 3)
+    side = float((box.max(axis=0) - box.min(axis=0)).max()) or 1.0
+    step = side / (2 ** (quality or 1) - 1)
+    return {"max_error_steps": float(errors.max()) / step}
+
+
+def _surfaces(original: Triangles, decoded: Triangles) -> dict[str, float | None]:
+    surface = surface_distance(original, decoded)
+    before, after = (mesh.vertices.astype(np.float64) for mesh in (original, decoded))
+    peak = box_diagonal(before) or 1.0
+    points = cloud_distance(before, after, vertex_normals(original), peak=peak)
+    return {
+        "surface_mean_percent": surface.mean,
+        "surface_rms_percent": surface.rms,
+        "hausdorff_percent": surface.hausdorff,
+        "surface_psnr_db": _finite(surface.psnr_db),
+        "d1_psnr_db": _finite(points.d1_psnr_db),
+        "d2_psnr_db": _finite(points.d2_psnr_db),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+MESHES = Medium(
+    "mesh", "meshes", CODECS, BITS, is_mesh, load_triangles, lambda mesh: len(mesh.vertices),
+    mesh_distances, write_mesh_report,
+)  # fmt: skip
