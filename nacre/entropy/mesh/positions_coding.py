@@ -116,10 +116,10 @@ def code_axis(x: Number, axis: Number, learned: Learned, work: Work, coder: Code
         else:
             if stage == 2:
                 edge = np.int64(1) << j
-                node = np.int64(2) + np.int64(min(max(j - expected + 2, np.int64(0)), np.int64(7)))
+                node = min(max(np.int64(j - expected + 4), np.int64(2)), np.int64(9))
             else:
                 edge = low + half
-                node = np.int64(10 + 4 * min(halves, 1) + min(j - 2, 3))
+                node = np.int64(min(j + 8, np.int64(13))) + 4 * min(halves, 1)
                 direct = halves >= 2
             bit = np.int64(1) if size >= edge else np.int64(0)
             t = np.float64(edge) - 0.5
