@@ -227,15 +227,17 @@ def _contexts(
     if before >= 0:
         within = np.int64(starts[before + 1]) - np.int64(starts[before]) - np.int64(left[before])
         near = 1 + min(within, np.int64(2))
-    beyond = np.int64(0)
+    beyond: Number = np.int64(0)
     if after >= 0:
         beyond = 1 + min(_class_of(np.int64(starts[after + 1]) - np.int64(starts[after])), 2)
-    across, faces = np.int64(0), np.int64((before >= 0) + (after >= 0))
+    across: Number = np.int64(0)
+    faces: Number = np.int64((before >= 0) + (after >= 0))
     for i in range(2, 6):
         seen = _state_of(np.int64(links[cell, sides[i]]), cell, starts, left)
         across = across * 5 + seen
         faces += seen > 0
-    edges_before, edges_after = np.int64(0), np.int64(0)
+    edges_before: Number = np.int64(0)
+    edges_after: Number = np.int64(0)
     for i in range(4):
         other = np.int64(links[cell, sides[6 + i]])
         # Of an edge's cell that was halved, the half that is near counts twice.

@@ -1,0 +1,1 @@
+"""Attributes of Gaussian splats whose positions are known: see ``attributes.py``."""
