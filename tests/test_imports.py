@@ -20,7 +20,7 @@ LAYERS = [
     {"circuit_models", "circuit_photos", "mesh_models"},
     {"codecs", "compare"},
     {"registry"},
-    {"decoding", "targets"},
+    {"decoding", "targets", "mesh_targets"},
     {"api", "inspection", "circuits"},
     {"pillow_plugin"},
     {"cli", "bench", "data", "train"},
