@@ -40,8 +40,9 @@ FRACTION_BITS = 4
 SCALES, COMPONENTS = 3, 6
 WINDOW = 1024
 """Steps on either side of the prediction that have a frequency of their own."""
-WORDS_A_SAMPLE = 48
-"""Words that a sample can take at the very most: its symbol, an escape and its low bits."""
+WORDS_A_SAMPLE = 4
+"""Words that a sample takes at most: 24 bits for its symbol, 24 for an escape's class, 31 for what
+an escape adds (low bits are coded without one)."""
 
 _SCALE_BITS = 16
 _RATES = (6554, 2048, 410)  # 1/10, 1/32, 1/160 of 2^16
