@@ -4,20 +4,54 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
-
-import numpy as np
 
 import nacre
 from nacre import registry
-from nacre.bench.mesh_peers import MESH_PEERS
-from nacre.bench.metrics import Pixels
-from nacre.bench.peers import PEERS, PERCENT, PLANNED, Candidate, find_peer
+from nacre.bench.mesh_peers import GRIDS, MESH_PEERS, on_grid
+from nacre.bench.peers import BITS, PEERS, PERCENT, PLANNED, Candidate, find_peer
+from nacre.bench.triangles import triangles_of
 from nacre.errors import InputError
 
 QUALITIES = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0)
-"""Measured of nacre's own codecs when none are asked for."""
+"""Measured of nacre's own codecs of pictures when none are asked for."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How nacre's own codecs of a medium are made to look like peers.
+
+    Attributes:
+        setting: that qualities are values of.
+        grid: qualities that are measured when none are asked for.
+        scale: what they are.
+        source: what ``nacre.encode`` takes of a thing.
+        thing: what the medium compares, of what ``nacre.decode`` gives.
+        expected: see :class:`nacre.bench.peers.Candidate`.
+    """
+
+    setting: str
+    grid: tuple[float, ...]
+    scale: str
+    source: Callable[[Any], Any]
+    thing: Callable[[Any], Any]
+    expected: Callable[[Any, float | None], Any] | None = None
+
+
+_KINDS: Mapping[str, _Kind] = MappingProxyType(
+    {
+        "image": _Kind(
+            "quality", QUALITIES, PERCENT, lambda pixels: pixels, lambda image: image.pixels
+        ),
+        "mesh": _Kind(
+            "bits", GRIDS, BITS, lambda mesh: (mesh.vertices, mesh.faces), triangles_of, on_grid
+        ),
+    }
+)
 
 
 def candidate(text: str, *, device: str = "cpu") -> Candidate:
@@ -57,19 +91,23 @@ def own_candidate(text: str, *, device: str = "cpu") -> Candidate:
     card = registry.find_model(model or codec.models[0], codec=name) if codec.models else None
     decoder = nacre.Decoder(device, model=model)
 
-    def encode(pixels: Pixels, quality: float | None, threads: int) -> bytes:
-        chosen = options if quality is None else {**options, "quality": _plain(quality)}
-        return nacre.encode(pixels, codec=name, model=model, device=device, **chosen)
+    kind = _KINDS[entry.medium]
+    lossless = entry.lossless or options.get("lossless") is True
 
-    def decode(data: bytes, threads: int) -> Pixels:
-        return np.asarray(decoder.decode(data).pixels)
+    def encode(thing: Any, quality: float | None, threads: int) -> bytes:
+        chosen = options if quality is None else {**options, kind.setting: _plain(quality)}
+        source = kind.source(thing)
+        return nacre.encode(source, codec=name, model=model, device=device, **chosen)
 
-    has_quality = "quality" in known and "quality" not in options
+    def decode(data: bytes, threads: int) -> Any:
+        return kind.thing(decoder.decode(data))
+
+    has_quality = kind.setting in known and kind.setting not in options and not lossless
     words = ", ".join(f"{key} {value}" for key, value in options.items())
-    grid = QUALITIES if has_quality else ()
     return Candidate(
-        text, entry.medium, entry.lossless, encode, decode, grid, PERCENT, words,
-        partial(_own_version, bool(codec.models)), card.id if card else None,
+        text, entry.medium, lossless, encode, decode, kind.grid if has_quality else (), kind.scale,
+        words, partial(_own_version, entry.medium, bool(codec.models)), card.id if card else None,
+        kind.expected,
     )  # fmt: skip
 
 
@@ -102,8 +140,8 @@ def _plain(quality: float) -> float:
     return int(quality) if quality == int(quality) else quality
 
 
-def _own_version(network: bool) -> str:
-    if not network:
+def _own_version(medium: str, network: bool) -> str:
+    if not network or medium != "image":
         return f"nacre {nacre.__version__}"
     import torch
 

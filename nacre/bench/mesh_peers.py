@@ -20,6 +20,7 @@ import numpy.typing as npt
 from nacre.bench.peers import BITS, Candidate
 from nacre.bench.triangles import Triangles
 from nacre.errors import InputError
+from nacre.transforms.lattice import quantize
 
 GRIDS = (11.0, 14.0)
 """Bits that are measured when none are asked for."""
@@ -53,6 +54,12 @@ def draco_expected(mesh: Triangles, quality: float | None) -> Triangles:
     steps = np.floor((mesh.vertices - low) * (top / side) + np.float32(0.5))
     kept = mesh.faces[(mesh.faces != np.roll(mesh.faces, 1, axis=1)).all(axis=1)]
     return Triangles((steps * (side / top) + low).astype(np.float32), kept)
+
+
+def on_grid(mesh: Triangles, quality: float | None) -> Triangles:
+    """What nacre's own codecs give back, up to order: the same grid as Draco's, in float64."""
+    integers, grid = quantize(mesh.vertices, whole_bits(quality))
+    return Triangles(grid.dequantize(integers), mesh.faces)
 
 
 def whole_bits(quality: float | None) -> int:

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.errors import InputError
+from nacre.media.detect import MESHES
+from nacre.media.mesh import load_mesh
 
 Floats = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
-
-SUFFIXES = frozenset((".ply", ".obj", ".stl", ".off", ".glb", ".gltf", ".3mf"))
-"""Of files that may hold meshes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,7 @@ def is_mesh(name: str) -> bool:
     >>> is_mesh("bunny.PLY"), is_mesh("bunny.png")
     (True, False)
     """
-    return Path(name).suffix.lower() in SUFFIXES
+    return Path(name).suffix.lower() in MESHES
 
 
 def load_triangles(path: Path) -> Triangles:
@@ -55,17 +54,16 @@ def load_triangles(path: Path) -> Triangles:
     Raises:
         InputError: it cannot be read, or holds no face.
     """
-    import trimesh
-
-    try:
-        found = trimesh.load(path, process=False)
-        mesh: Any = found.to_geometry() if isinstance(found, trimesh.Scene) else found
-    except Exception as error:  # trimesh lets through whatever its parsers raise
-        raise InputError(f"{path}: not a mesh that can be read ({error})") from None
-    faces = np.asarray(getattr(mesh, "faces", ()))
-    if not len(faces):
+    mesh = load_mesh(path).flattened()
+    if not len(mesh.faces):
         raise InputError(f"{path}: no faces; the benchmark of meshes needs some")
-    return welded(np.asarray(mesh.vertices), faces)
+    return welded(mesh.vertices, mesh.faces)
+
+
+def triangles_of(scene: Any) -> Triangles:
+    """The only mesh of a :class:`nacre.Scene`, as it is."""
+    vertices, faces = scene.numpy()
+    return Triangles(np.asarray(vertices, dtype=np.float32), faces)
 
 
 def welded(

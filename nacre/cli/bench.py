@@ -231,6 +231,37 @@ def latents(
         )
 
 
+@app.command("low-rates")
+def low_rates(
+    ctx: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of meshes, or one.")],
+    targets: Annotated[
+        str, typer.Option("--bytes", metavar="LIST", help="Files of at most so many.")
+    ] = "3000,6000,12000",
+    codecs: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Codecs of nacre's, decimate+draco-10, fit+draco-10."),
+    ] = None,
+    json: JsonFlag = False,
+) -> int:
+    """Meshes of few bytes and faces, beside decimation in front of Draco."""
+    from nacre.bench.low_rates import CODECS, compare, low_rate_table
+    from nacre.bench.runner import parse_qualities
+    from nacre.bench.triangles import is_mesh
+
+    sizes = [int(size) for size in parse_qualities([targets]).get("", ())]
+    names = (codecs or CODECS).split(",")
+    paths = _files(source, is_mesh)
+    with _progress(len(paths) * len(names) * len(sizes)) as step:
+        rows = compare(paths, names, sizes, on_row=lambda row: step(f"{row.codec} {row.file}"))
+    if json:
+        for row in rows:
+            print_json(row)
+    else:
+        print(low_rate_table(rows, command=ctx.meta[LINE]), end="")
+    return FAILED if any(row.error is not None for row in rows) else 0
+
+
 @app.command("set")
 def image_set(
     ctx: typer.Context,
