@@ -107,11 +107,13 @@ def compare_splats(
     Args:
         original, decoded: :class:`nacre.media.splat.Splats`; without the second, one panel.
         titles, captions, size: as of :func:`compare_meshes`.
-        **view: ``azimuth``, ``elevation`` and ``up`` of the camera.
+        **view: ``azimuth``, ``elevation`` and ``up`` of the camera; up is y in SPZ files and -y
+            in others, when it is not said.
     """
     # A few splats far off must not make all others small.
     low, high = np.quantile(original.positions, (0.01, 0.99), axis=0)
     inside = ((original.positions >= low) & (original.positions <= high)).all(axis=1)
+    view.setdefault("up", "-y" if _kind(original) != "spz" else "y")
     camera = Camera.around(original.positions[inside], **view)
     pair = [original] if decoded is None else [original, decoded]
     panels = []
@@ -123,6 +125,11 @@ def compare_splats(
         pixels = (255 - 8 * np.abs(gap)).clip(0).astype(np.uint8)
         panels.append((pixels, "difference", "times 8, white is none"))
     return sheet_of(panels)
+
+
+def _kind(splats: Any) -> str:
+    """The format whose integers splats have; "" of floats."""
+    return "" if splats.quantized is None else str(splats.quantized.scheme.kind)
 
 
 def _splat_arrays(splats: Any) -> tuple[Floats, ...]:
@@ -181,9 +188,10 @@ def main() -> int:
     parser.add_argument("--smooth", action="store_true", help="normals of vertices")
     parser.add_argument("--azimuth", type=float, default=30.0)
     parser.add_argument("--elevation", type=float, default=20.0)
-    parser.add_argument("--up", default="y", choices=[*UPS, *(f"-{axis}" for axis in UPS)])
+    parser.add_argument("--up", choices=[*UPS, *(f"-{axis}" for axis in UPS)])
     options = parser.parse_args()
-    view = {"azimuth": options.azimuth, "elevation": options.elevation, "up": options.up}
+    view: dict[str, Any] = {"azimuth": options.azimuth, "elevation": options.elevation}
+    view |= {} if options.up is None else {"up": options.up}
     try:
         items = [_load(path) for path in options.files[:2]]
         captions = [f"{path.stat().st_size:,} bytes" for path in options.files[:2]]

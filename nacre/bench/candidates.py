@@ -102,6 +102,8 @@ def own_candidate(text: str, *, device: str = "cpu") -> Candidate:
     def decode(data: bytes, threads: int) -> Any:
         return kind.thing(decoder.decode(data))
 
+    if kind.scale == BITS and kind.setting in options:
+        raise InputError(f"{text}: bits are asked for by --bits")
     has_quality = kind.setting in known and kind.setting not in options and not lossless
     words = ", ".join(f"{key} {value}" for key, value in options.items())
     return Candidate(

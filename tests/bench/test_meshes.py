@@ -13,10 +13,10 @@ import pytest
 from nacre.bench.candidates import candidate
 from nacre.bench.media import medium_of
 from nacre.bench.mesh_peers import MESH_PEERS, draco_expected
-from nacre.bench.mesh_report import mesh_table, ratios
-from nacre.bench.meshes import MESHES, mesh_distances
+from nacre.bench.meshes import MESHES, WORDS, mesh_distances
 from nacre.bench.records import Record
 from nacre.bench.runner import PICTURES, Plan, run
+from nacre.bench.size_report import ratios, size_table
 from nacre.bench.triangles import Triangles, same_order, welded
 from nacre.cli import run as command_line
 from nacre.errors import InputError
@@ -158,7 +158,7 @@ def test_a_bad_mesh_is_reported_and_the_rest_is_measured(folder: Path):
     assert errors["a.ply"] is errors["deep/b.obj"] is None
     assert errors["bad.ply"].startswith("InputError: ")
     assert errors["points.obj"].startswith("InputError: ")
-    text = mesh_table(records, command="nacre bench x")
+    text = size_table(WORDS, records, command="nacre bench x")
     assert "figures are over the 2 on which" in text
     assert "| bad.ply | draco-10 | 9 | InputError" in text
 
@@ -174,9 +174,9 @@ def test_the_table_has_means_of_ratios_and_the_worst_mesh():
     records = [record("draco-10", "a", 100, 1), record("draco-10", "b", 400, 1)]
     records += [record("own", "a", 110, 1), record("own", "b", 320, 2)]
     assert ratios(records, "own", "draco-10") == {"a": 1.1, "b": 0.8}
-    text = mesh_table(records, command="x")
+    text = size_table(WORDS, records, command="x")
     assert "| own | 430 | 1.72 | -14.0 % | -5.0 % | a +10.0 % | 3.00 | 1.00 |" in text
     assert "| b | 1,000 | 400 | 320 (-20.0 %) |" in text
     assert "| own | 0.5000 | 1.50000 |" in text, "the largest, the mean"
-    other = mesh_table(records, command="x", reference="own")
+    other = size_table(WORDS, records, command="x", reference="own")
     assert "| draco-10 | 500 | 2.00 | +16.3 % | +8.0 % | b +25.0 % |" in other
