@@ -12,6 +12,7 @@ from typing import Any
 
 import nacre
 from nacre import registry
+from nacre.bench import splats
 from nacre.bench.mesh_peers import GRIDS, MESH_PEERS, on_grid
 from nacre.bench.peers import BITS, PEERS, PERCENT, PLANNED, Candidate, find_peer
 from nacre.bench.triangles import triangles_of
@@ -31,7 +32,7 @@ class _Kind:
         scale: what they are.
         source: what ``nacre.encode`` takes of a thing.
         thing: what the medium compares, of what ``nacre.decode`` gives.
-        expected: see :class:`nacre.bench.peers.Candidate`.
+        expected: of the options, a thing and a quality: what must come back of it, up to order.
     """
 
     setting: str
@@ -39,19 +40,24 @@ class _Kind:
     scale: str
     source: Callable[[Any], Any]
     thing: Callable[[Any], Any]
-    expected: Callable[[Any, float | None], Any] | None = None
+    expected: Callable[[Mapping[str, Any], Any, float | None], Any] | None = None
 
 
+_SOLID = {**MESH_PEERS, **splats.SPLAT_PEERS}
 _KINDS: Mapping[str, _Kind] = MappingProxyType(
     {
         "image": _Kind(
             "quality", QUALITIES, PERCENT, lambda pixels: pixels, lambda image: image.pixels
         ),
         "mesh": _Kind(
-            "bits", GRIDS, BITS, lambda mesh: (mesh.vertices, mesh.faces), triangles_of, on_grid
+            "bits", GRIDS, BITS, lambda mesh: (mesh.vertices, mesh.faces), triangles_of,
+            lambda options, mesh, bits: on_grid(mesh, bits),
+        ),
+        "splat": _Kind(
+            "", (), PERCENT, lambda file: file.splats, lambda splats: splats, splats.on_grid
         ),
     }
-)
+)  # fmt: skip
 
 
 def candidate(text: str, *, device: str = "cpu") -> Candidate:
@@ -69,9 +75,9 @@ def candidate(text: str, *, device: str = "cpu") -> Candidate:
     'stored'
     """
     name, _, rest = text.partition(":")
-    if name in MESH_PEERS and not rest:
-        return MESH_PEERS[name]
-    if name in PEERS or name in PLANNED or name in MESH_PEERS:
+    if name in _SOLID and not rest:
+        return _SOLID[name]
+    if name in PEERS or name in PLANNED or name in _SOLID:
         if rest:
             raise InputError(f"peer {name!r} takes no options, {rest!r} was given")
         return find_peer(name)
@@ -109,7 +115,7 @@ def own_candidate(text: str, *, device: str = "cpu") -> Candidate:
     return Candidate(
         text, entry.medium, lossless, encode, decode, kind.grid if has_quality else (), kind.scale,
         words, partial(_own_version, entry.medium, bool(codec.models)), card.id if card else None,
-        kind.expected,
+        None if kind.expected is None else partial(kind.expected, options),
     )  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from nacre.bench.medium import Medium
 from nacre.bench.meshes import MESHES
 from nacre.bench.runner import PICTURES
+from nacre.bench.splats import SPLATS
 
 # Textures lie beside meshes, so that a folder of both is one of meshes.
-_ALL = (MESHES, PICTURES)
+_ALL = (SPLATS, MESHES, PICTURES)
 
 MEDIA: Mapping[str, Medium] = MappingProxyType({medium.name: medium for medium in _ALL})
 """By name."""
@@ -19,5 +20,5 @@ MEDIA: Mapping[str, Medium] = MappingProxyType({medium.name: medium for medium i
 
 def medium_of(source: Path) -> Medium:
     """The medium of the files in and below a folder, or of one file; pictures if of none."""
-    names = [path.name for path in source.rglob("*")] if source.is_dir() else [source.name]
-    return next((one for one in _ALL if any(map(one.is_file, names))), PICTURES)
+    files = sorted(source.rglob("*")) if source.is_dir() else [source]
+    return next((one for one in _ALL if any(map(one.is_file, files))), PICTURES)

@@ -31,7 +31,7 @@ class Medium:
         things: what its files hold, such as ``pictures``.
         codecs: measured when none are asked for, joined by commas.
         scale: of the qualities that are given without a codec's name.
-        is_file: whether a file of that name is one of its files.
+        is_file: whether a file is one of its files.
         load: the thing in a file, as candidates take it.
         units: pixels, vertices or splats of a thing.
         distances: of the candidate, an original, what was decoded and the quality. Raises
@@ -43,7 +43,7 @@ class Medium:
     things: str
     codecs: str
     scale: str
-    is_file: Callable[[str], bool]
+    is_file: Callable[[Path], bool]
     load: Callable[[Path], Any]
     units: Callable[[Any], int]
     distances: Callable[[Candidate, Any, Any, float | None], Figures]

@@ -25,7 +25,7 @@ from nacre.bench.size_report import Column, Words, write_size_report
 from nacre.bench.triangles import (
     Floats,
     Triangles,
-    is_mesh,
+    is_mesh_file,
     load_triangles,
     same_corners,
     same_order,
@@ -129,6 +129,6 @@ WORDS = Words(
     peers=MESH_PEERS,
 )
 MESHES = Medium(
-    "mesh", "meshes", CODECS, BITS, is_mesh, load_triangles, lambda mesh: len(mesh.vertices),
+    "mesh", "meshes", CODECS, BITS, is_mesh_file, load_triangles, lambda mesh: len(mesh.vertices),
     mesh_distances, partial(write_size_report, WORDS),
 )  # fmt: skip

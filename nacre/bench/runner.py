@@ -54,7 +54,7 @@ PICTURES = Medium(
     "pictures",
     "walloc-rgb,jpeg,webp,avif,jpeg2000,jxl",
     PERCENT,
-    lambda name: Path(name).suffix.lower() in SUFFIXES,
+    lambda path: path.suffix.lower() in SUFFIXES,
     lambda path: load_rgb(path),
     lambda pixels: int(pixels.shape[0] * pixels.shape[1]),
     _picture_distances,

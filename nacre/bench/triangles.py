@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.errors import InputError
-from nacre.media.detect import MESHES
+from nacre.media.detect import MESHES, medium_of
 from nacre.media.mesh import load_mesh
 
 Floats = npt.NDArray[np.float64]
@@ -39,13 +39,9 @@ class Triangles:
         return self.vertices.astype(np.float64)[self.faces]
 
 
-def is_mesh(name: str) -> bool:
-    """Whether a file's name is one of a mesh.
-
-    >>> is_mesh("bunny.PLY"), is_mesh("bunny.png")
-    (True, False)
-    """
-    return Path(name).suffix.lower() in MESHES
+def is_mesh_file(path: Path) -> bool:
+    """Whether a file holds a mesh; a PLY file may hold splats."""
+    return path.suffix.lower() in MESHES and medium_of(path) == "mesh"
 
 
 def load_triangles(path: Path) -> Triangles:

@@ -27,8 +27,8 @@ from nacre.cli.common import (
     print_json,
     say,
 )
-from nacre.cli.encode import is_picture
 from nacre.errors import InputError
+from nacre.files import PICTURES
 
 if TYPE_CHECKING:
     from nacre.bench.records import Record
@@ -38,7 +38,7 @@ LINE = "nacre.bench.line"
 SET_CODECS = "circuit-image,png-items,png-strip,webp-strip,jxl-strip,xz"
 
 InputArgument = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Folder of pictures or meshes, or one.")
+    Path, typer.Argument(metavar="DIR", help="Folder of pictures, meshes or splats, or one.")
 ]
 QualitiesFlag = Annotated[
     list[str] | None,
@@ -204,7 +204,7 @@ def latents(
 
     codec = codec if model is None else f"{codec}:model={model}"
     worker = own_candidate(codec)
-    paths = _files(source, is_picture)
+    paths = _files(source, _is_picture)
     plan = Plan.of(
         source if source.is_dir() else source.parent,
         paths,
@@ -247,11 +247,11 @@ def low_rates(
     """Meshes of few bytes and faces, beside decimation in front of Draco."""
     from nacre.bench.low_rates import CODECS, compare, low_rate_table
     from nacre.bench.runner import parse_qualities
-    from nacre.bench.triangles import is_mesh
+    from nacre.bench.triangles import is_mesh_file
 
     sizes = [int(size) for size in parse_qualities([targets]).get("", ())]
     names = (codecs or CODECS).split(",")
-    paths = _files(source, is_mesh)
+    paths = _files(source, is_mesh_file)
     with _progress(len(paths) * len(names) * len(sizes)) as step:
         rows = compare(paths, names, sizes, on_row=lambda row: step(f"{row.codec} {row.file}"))
     if json:
@@ -332,12 +332,20 @@ def _mebibytes(count: int) -> str:
     return f"{count / (1 << 20):8,.0f} MiB"
 
 
-def _files(source: Path, wanted: Callable[[str], bool]) -> list[Path]:
+def _files(source: Path, wanted: Callable[[Path], bool]) -> list[Path]:
     """The files of a kind in and below a folder, or the one file."""
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
-    tasks, _ = batch.plan_readers([str(source)], wanted)
-    return [Path(task.source) for task in tasks]
+    tasks, _ = batch.plan_readers([str(source)], lambda name: True)
+    found = [Path(task.source) for task in tasks]
+    chosen = [path for path in found if wanted(path)] if source.is_dir() else found
+    if not chosen:
+        raise InputError(f"{source}: the folder has no file of this kind")
+    return chosen
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES
 
 
 def _sample_photo() -> Path:

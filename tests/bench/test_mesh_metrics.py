@@ -15,7 +15,7 @@ from nacre.bench.mesh_metrics import (
     surface_distance,
     vertex_normals,
 )
-from nacre.bench.triangles import Triangles, is_mesh, load_triangles, same_order, welded
+from nacre.bench.triangles import Triangles, is_mesh_file, load_triangles, same_order, welded
 from nacre.errors import InputError
 from nacre.transforms.nearest import Tree
 
@@ -186,7 +186,7 @@ def test_equal_positions_are_welded_and_isolated_ones_dropped(tmp_path):
         welded(np.where(points == 9, np.nan, points), np.array([[0, 1, 2]]))
     path = tmp_path / "a.obj"
     path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 5 5 5\nf 1 2 3\n")
-    assert is_mesh(path.name) and load_triangles(path).faces.tolist() == [[0, 1, 2]]
+    assert is_mesh_file(path) and load_triangles(path).faces.tolist() == [[0, 1, 2]]
     path.write_text("v 0 0 0\n")
     with pytest.raises(InputError):
         load_triangles(path)

@@ -151,7 +151,7 @@ def test_the_medium_is_that_of_the_files(folder: Path, capsys: Capture):
 def test_a_bad_mesh_is_reported_and_the_rest_is_measured(folder: Path):
     (folder / "bad.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vertex 9\nend_header\n")
     (folder / "points.obj").write_text("v 0 0 0\nv 1 1 1\n")
-    files = sorted(path for path in folder.rglob("*") if MESHES.is_file(path.name))
+    files = sorted(path for path in folder.rglob("*") if MESHES.is_file(path))
     plan = Plan.of(folder, files, [candidate("draco-10")], qualities={"": (9,)}, medium=MESHES)
     records = run(plan)
     errors = {record.file: record.error for record in records}
