@@ -74,7 +74,7 @@ def to_grid(floats: dict[str, Any], precision: str, bits: int = 0) -> Quantized:
     scales = _tame(floats["log_scales"], _STEEPEST)
     colours = _tame(floats["sh0"], _STEEPEST)
     rest = floats["shN"]
-    harmonics = _tame(rest, _STEEPEST).reshape(len(rest), -1)
+    harmonics = _tame(rest, _STEEPEST).reshape(len(rest), 3 * rest.shape[1])
     channels = (
         Even.covering(scales, steps.scale),
         Even(round(np.log2(1 / steps.opacity + 1)), steps.opacity, 0.0),

@@ -217,7 +217,7 @@ def _inria(table: npt.NDArray[Any]) -> dict[str, Any]:
     harmonics = np.zeros((count, 0, 3), np.float32)
     if rest:
         flat = _columns(table, [f"f_rest_{k}" for k in range(rest)])
-        harmonics = np.ascontiguousarray(flat.reshape(count, 3, -1).transpose(0, 2, 1))
+        harmonics = np.ascontiguousarray(flat.reshape(count, 3, rest // 3).transpose(0, 2, 1))
     return {
         "positions": _columns(table, ["x", "y", "z"]),
         "log_scales": _columns(table, [f"scale_{k}" for k in range(3)]),
@@ -357,7 +357,7 @@ def to_compressed(floats: dict[str, Any], order: Int64s) -> Quantized:
     largest, others = stored_rotations(floats["rotations"][order], WXYZ)
     turn = np.rint((others / SQRT_HALF + 1.0) * 511.5).clip(0, 1023).astype(np.int64)
     opacity = np.rint(sigmoid(floats["opacities"][order]) * 255.0).astype(np.int64)
-    flat = np.nan_to_num(rest.reshape(count, -1))
+    flat = np.nan_to_num(rest.reshape(count, 3 * rest.shape[1]))
     harmonics = np.floor((flat / 8.0 + 0.5) * 256.0).clip(0, 255).astype(np.int64)
     values = np.concatenate(
         [parts[1], opacity[:, None], parts[2], largest[:, None], turn, harmonics], axis=1

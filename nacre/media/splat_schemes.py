@@ -145,7 +145,7 @@ def sigmoid(x: npt.NDArray[Any]) -> Floats:
 
 def bundle(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Harmonics of channels ``[N, 3 K]`` as float32 ``[N, K, 3]``."""
-    return values.reshape(len(values), -1, 3).astype(np.float32)
+    return values.reshape(len(values), values.shape[1] // 3, 3).astype(np.float32)
 
 
 @dataclass(frozen=True)

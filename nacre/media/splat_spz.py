@@ -347,7 +347,7 @@ def to_spz(floats: dict[str, Any], *, version: int = 3, fraction: int = 12) -> Q
         (floats["log_scales"].astype(np.float64) + 10.0) * 16.0,
         sigmoid(floats["opacities"])[:, None] * 255.0,
         (floats["sh0"].astype(np.float64) * COLOUR + 0.5) * 255.0,
-        rest.reshape(len(rest), -1).astype(np.float64) * 128.0 + 128.0,
+        rest.reshape(len(rest), HARMONICS[degree]).astype(np.float64) * 128.0 + 128.0,
     )
     scale, opacity, colour, harmonics = (
         np.rint(np.nan_to_num(c)).clip(0, 255).astype(np.int64) for c in columns
