@@ -60,7 +60,7 @@ class Metadata:
         """
         contents = (self.icc, self.exif, self.xmp, _pack_tags(self.tags) if self.tags else None)
         return tuple(
-            Section(kind, _pack(content, kind.name))
+            Section(kind, pack_content(content, kind.name))
             for kind, content in zip(_KINDS, contents, strict=True)
             if content is not None
         )
@@ -76,7 +76,9 @@ class Metadata:
         contents = []
         for kind in _KINDS:
             body = stream.find(kind)
-            contents.append(None if body is None else _unpack(body, kind.name, stream.limits))
+            contents.append(
+                None if body is None else unpack_content(body, kind.name, stream.limits)
+            )
         icc, exif, xmp, tags = contents
         return cls(icc, exif, xmp, _unpack_tags(tags) if tags is not None else ())
 
@@ -103,8 +105,16 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def _pack(content: bytes, name: str) -> bytes:
-    """A metadata section's body; the shorter of its two forms."""
+def pack_content(content: bytes, name: str) -> bytes:
+    """A metadata section's body; the shorter of its two forms.
+
+    Args:
+        content: what it holds.
+        name: of the kind, as messages call it; in lower case, as ``--strip`` does.
+
+    Raises:
+        InputError: more than :data:`MAX_CONTENT` bytes.
+    """
     if len(content) > MAX_CONTENT:
         raise InputError(
             f"{name} metadata of {len(content):,} bytes, at most {MAX_CONTENT:,} can be carried; "
@@ -116,7 +126,13 @@ def _pack(content: bytes, name: str) -> bytes:
     return bytes(short) if len(short) <= len(content) else bytes([RAW]) + content
 
 
-def _unpack(body: bytes, name: str, limits: Limits) -> bytes:
+def unpack_content(body: bytes, name: str, limits: Limits) -> bytes:
+    """The content that :func:`pack_content` made ``body`` of.
+
+    Raises:
+        FormatError: the body is damaged.
+        LimitExceeded: it declares more than ``limits.bytes``.
+    """
     reader = Reader(body, f"section {name}")
     method = reader.unsigned(1, "method")
     if method == RAW:
