@@ -7,6 +7,7 @@ must give back the same triangles, moved onto the grid that was asked for.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,8 @@ from nacre.bench.mesh_metrics import (
 )
 from nacre.bench.mesh_peers import MESH_PEERS, xz_size
 from nacre.bench.peers import BITS, Candidate
-from nacre.bench.size_report import Column, Words, write_size_report
+from nacre.bench.records import Record
+from nacre.bench.size_report import Column, Words, change, write_size_report
 from nacre.bench.triangles import (
     Floats,
     Triangles,
@@ -100,6 +102,28 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def planes_table(group: Sequence[Record]) -> str:
+    """Lossless files beside their positions alone as byte planes through xz; "" of lossy ones."""
+    lines = [
+        "Whole files beside positions alone, in the order in which the codec gives them back, as "
+        "byte planes through xz:",
+        "",
+        "| codec | bytes | positions through xz | bytes of all | mean of ratios |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    exact = [record for record in group if record.metrics.get("planes_bytes")]
+    for codec in dict.fromkeys(record.codec for record in exact):
+        own = [record for record in exact if record.codec == codec]
+        sizes = [float(record.bytes or 0) for record in own]
+        planes = [float(record.metrics["planes_bytes"] or 0) for record in own]
+        shares = [a / b for a, b in zip(sizes, planes, strict=True)]
+        lines.append(
+            f"| {codec} | {sum(sizes):,.0f} | {sum(planes):,.0f} | {change(sum(sizes) / sum(planes))} "
+            f"| {change(sum(shares) / len(shares))} |"
+        )
+    return "\n".join(lines) if exact else ""
+
+
 WORDS = Words(
     title="Benchmark of meshes",
     thing="mesh",
@@ -124,9 +148,9 @@ WORDS = Words(
         Column("normal_degrees", "normals, degrees", 3),
         Column("flipped", "flipped", 0, sum),
         Column("collapsed", "collapsed", 0, sum),
-        Column("planes_bytes", "positions alone, byte planes + xz, bytes", 0, sum),
     ),
     peers=MESH_PEERS,
+    more=planes_table,
 )
 MESHES = Medium(
     "mesh", "meshes", CODECS, BITS, is_mesh_file, load_triangles, lambda mesh: len(mesh.vertices),

@@ -45,6 +45,7 @@ class Words:
             measured at the same quality.
         columns: distances; those that no record has are left out.
         peers: by name, for their settings.
+        more: another table of the records of one quality; "" for none.
     """
 
     title: str
@@ -56,6 +57,7 @@ class Words:
     references: tuple[str, ...]
     columns: tuple[Column, ...]
     peers: Mapping[str, Candidate]
+    more: Callable[[Sequence[Record]], str] = lambda group: ""
 
 
 def write_size_report(
@@ -100,6 +102,7 @@ def size_table(
         against = next((one for one in wanted if one in names), names[0])
         parts += [f"## {words.section(quality)}", _sizes(words, group, against)]
         parts += [_files(words, group, against), _seconds(words, group), _distances(words, group)]
+        parts.append(words.more(group))
     if any(record.error is not None for record in records):
         parts.append(errors_table(records))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -156,8 +159,8 @@ def _sizes(words: Words, group: Sequence[Record], against: str) -> str:
         encode, decode = _time(own, "encode"), _time(own, "decode")
         lines.append(
             f"| {codec} | {size:,} | {sum(r.bpp for r in own) / len(own):.2f} "
-            f"| {_change(size / total)} | {_change(sum(shares.values()) / len(shares))} "
-            f"| {worst} {_change(shares[worst])} | {encode:.2f} | {decode:.2f} |"
+            f"| {change(size / total)} | {change(sum(shares.values()) / len(shares))} "
+            f"| {worst} {change(shares[worst])} | {encode:.2f} | {decode:.2f} |"
         )
     return "\n".join(lines)
 
@@ -170,7 +173,7 @@ def _files(words: Words, group: Sequence[Record], against: str) -> str:
         size = f"{record.bytes:,}"
         if record.codec == against:
             return size
-        return f"{size} ({_change(shares[record.codec][record.file])})"
+        return f"{size} ({change(shares[record.codec][record.file])})"
 
     return _by_file_table(words, "Bytes", group, cell)
 
@@ -226,5 +229,10 @@ def _time(records: Sequence[Record], what: str) -> float:
     return sum(getattr(record, f"{what}_cpu_seconds") or 0.0 for record in records)
 
 
-def _change(ratio: float) -> str:
+def change(ratio: float) -> str:
+    """A ratio as what it changes, in per cent.
+
+    >>> change(0.8)
+    '-20.0 %'
+    """
     return f"{100 * (ratio - 1):+.1f} %"

@@ -130,6 +130,9 @@ def test_a_run_over_meshes(folder: Path, capsys: Capture):
     exact = [record for record in records if record["codec"] == "xz-planes"]
     assert all(record["identical"] and record["planes_bytes"] < record["bytes"] for record in exact)
     assert "## Lossless float32" in out
+    shares = [record["bytes"] / record["planes_bytes"] for record in exact]
+    mean = f"{100 * (np.mean(shares) - 1):+.1f} %"
+    assert re.search(rf"\| xz-planes \| [\d,]+ \| [\d,]+ \| .* \| {re.escape(mean)} \|", out)
 
 
 def test_the_medium_is_that_of_the_files(folder: Path, capsys: Capture):
