@@ -117,8 +117,9 @@ def planes_table(group: Sequence[Record]) -> str:
         sizes = [float(record.bytes or 0) for record in own]
         planes = [float(record.metrics["planes_bytes"] or 0) for record in own]
         shares = [a / b for a, b in zip(sizes, planes, strict=True)]
+        total = change(sum(sizes) / sum(planes))
         lines.append(
-            f"| {codec} | {sum(sizes):,.0f} | {sum(planes):,.0f} | {change(sum(sizes) / sum(planes))} "
+            f"| {codec} | {sum(sizes):,.0f} | {sum(planes):,.0f} | {total} "
             f"| {change(sum(shares) / len(shares))} |"
         )
     return "\n".join(lines) if exact else ""
