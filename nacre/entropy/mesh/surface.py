@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nacre.entropy.sequential import Number, compiled
+
 Int32s = npt.NDArray[np.int32]
 
 
@@ -80,3 +82,41 @@ def surface_of(triangles: Int32s, vertices: int) -> Surface:
         used,
         vertices,
     )
+
+
+@compiled
+def _fill_copies(opposite: Int32s, at: Int32s, copies: Int32s, vertex: Int32s) -> Number:
+    count = np.int64(0)
+    for corner in range(len(opposite)):
+        if copies[corner] >= 0:
+            continue
+        copies[corner] = count
+        vertex[count] = at[corner]
+        for side in range(2):
+            here = np.int64(corner)
+            while True:
+                facing = here - here % 3 + (here + 1 + side) % 3
+                other = np.int64(opposite[facing])
+                if other < 0:
+                    break
+                here = other - other % 3 + (other + 1 + side) % 3
+                if copies[here] >= 0:
+                    break
+                copies[here] = count
+        count += 1
+    return count
+
+
+def surface_of_fans(at: Int32s, opposite: Int32s, vertices: int) -> Surface:
+    """The surface of glued triangles, with a copy of a vertex for each fan of triangles at it.
+
+    Args:
+        at: vertex at each corner, int32 ``[3 T]``; those that occur are numbered first.
+        opposite: as in :class:`Surface`, mutual; glued edges run in opposite directions.
+        vertices: all of them.
+    """
+    copies = np.full(len(at), -1, dtype=np.int32)
+    vertex = np.empty(len(at), dtype=np.int32)
+    count = int(_fill_copies(opposite, at, copies, vertex))
+    used = int(at.max(initial=-1)) + 1
+    return Surface(copies.reshape(-1, 3), opposite, vertex[:count].copy(), used, vertices)
