@@ -23,7 +23,7 @@ the filter banks are biorthogonal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -38,6 +38,7 @@ from nacre.errors import InputError
 Boundary = Literal["periodic", "symmetric"]
 
 _BLOCK = 64  # outputs per interior block; 64 + 2 * 32 columns keep BLAS busy at J = 3
+_DEEPEST = 4  # levels of one matrix: the band of eight is 3,000 columns wide, of four 200
 _DENSE = 256  # up to this length one dense matrix is as fast as blocks
 
 
@@ -256,6 +257,14 @@ class WaveletPacket:
         """Samples of one axis per coefficient position: 2^levels."""
         return 1 << self.levels
 
+    @property
+    def _deep(self) -> bool:
+        """Whether two packets after each other, the second one of each band, are cheaper."""
+        return self.dims == 1 and self.levels > _DEEPEST
+
+    def _part(self, levels: int) -> WaveletPacket:
+        return replace(self, levels=levels)
+
     def analyze(self, x: torch.Tensor) -> torch.Tensor:
         """``[B, C, *n]`` to ``[B, C * stride**dims, *(n / stride)]``, same dtype and device.
 
@@ -264,12 +273,18 @@ class WaveletPacket:
         Raises:
             InputError: an axis is not a multiple of :attr:`stride` (see :func:`pad_to_multiple`).
         """
+        if self._deep:
+            return self._part(self.levels - _DEEPEST).analyze(self._part(_DEEPEST).analyze(x))
         for axis in range(self.dims):
             x = _along(x, 2 + axis, self.wavelet, self.levels, self.boundary, inverse=False)
         return _blocks_to_channels(x, self.stride, self.dims)
 
     def synthesize(self, y: torch.Tensor) -> torch.Tensor:
         """The inverse of :meth:`analyze`, exact to float rounding."""
+        if self._deep:
+            return self._part(_DEEPEST).synthesize(
+                self._part(self.levels - _DEEPEST).synthesize(y)
+            )
         x = _channels_to_blocks(y, self.stride, self.dims)
         for axis in range(self.dims):
             x = _along(x, 2 + axis, self.wavelet, self.levels, self.boundary, inverse=True)

@@ -93,7 +93,7 @@ def draw(rows: list[Row], target: Path) -> None:
                 axes.annotate(text, (size, bit), (5, 5), textcoords="offset points", fontsize=8)
         axes.set(title=f"{name}, held out", xlabel="model, MB", ylabel="bits a pixel")
         axes.legend(fontsize=8)
-        axes.margins(0.15)
+        axes.margins(0.2)
         axes.grid(alpha=0.3)
     figure.savefig(target, dpi=120, metadata={"Software": None})
 
