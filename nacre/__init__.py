@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from nacre.limits import Limits
     from nacre.media.image import Image, load_image
     from nacre.media.image_sets import ImageSet, load_image_set
+    from nacre.media.mesh import Attribute, Mesh, Scene, load_mesh
     from nacre.media.metadata import Metadata
     from nacre.pillow_plugin import register_pillow
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Attribute",
     "ChecksumMismatch",
     "Circuit",
     "Decoder",
@@ -50,11 +52,13 @@ __all__ = [
     "InputError",
     "LimitExceeded",
     "Limits",
+    "Mesh",
     "Metadata",
     "ModelError",
     "NacreError",
     "NotNacre",
     "Report",
+    "Scene",
     "SectionInfo",
     "Truncated",
     "UnsupportedVersion",
@@ -65,6 +69,7 @@ __all__ = [
     "latents",
     "load_image",
     "load_image_set",
+    "load_mesh",
     "register_pillow",
     "symbols",
     "verify",
@@ -89,6 +94,7 @@ _HOMES = {
     "nacre.limits": ("Limits",),
     "nacre.media.image": ("Image", "load_image"),
     "nacre.media.image_sets": ("ImageSet", "load_image_set"),
+    "nacre.media.mesh": ("Attribute", "Mesh", "Scene", "load_mesh"),
     "nacre.media.metadata": ("Metadata",),
     "nacre.pillow_plugin": ("register_pillow",),
 }

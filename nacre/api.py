@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import importlib
 import numbers
 import types
 import typing
@@ -15,10 +16,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nacre import registry, targets
+from nacre import registry
 from nacre.decoding import Decoder
 from nacre.errors import InputError
 from nacre.limits import Limits
+from nacre.media import detect
 from nacre.registry import load_codec
 
 if TYPE_CHECKING:
@@ -31,14 +33,16 @@ if TYPE_CHECKING:
     from nacre.decoding import Data
     from nacre.media.image import Image
     from nacre.media.image_sets import ImageSet
+    from nacre.media.mesh import Mesh, Scene
 
     Picture = (
         str | Path | bytes | BinaryIO | Image | PIL.Image.Image | npt.NDArray[Any] | torch.Tensor
     )
+    Arrays = tuple[npt.ArrayLike, npt.ArrayLike | None]
 
 
 def encode(
-    source: Picture | ImageSet,
+    source: Picture | ImageSet | Mesh | Scene | Arrays | Any,
     *,
     codec: str | None = None,
     lossless: bool = False,
@@ -51,26 +55,31 @@ def encode(
     limits: Limits = Limits.DEFAULT,
     **settings: object,
 ) -> bytes:
-    """The .ncr file of a picture, or of a set of pictures of one size and layout.
+    """The .ncr file of a picture, of a set of pictures of one size and layout, or of meshes.
 
     Args:
         source: a path, the bytes of an image file, a binary file object, a :class:`nacre.Image`, a
             PIL image, an array ``[H, W]`` or ``[H, W, C]`` or a tensor ``[C, H, W]``. A set is an
             array ``[N, H, W, C]``, a tensor ``[N, C, H, W]``, a :class:`nacre.ImageSet`, or an idx,
             npy or npz file; with ``codec="circuit-image"`` also a folder, or an array ``[N, H, W]``
-            whose W is above 4.
+            whose W is above 4. Meshes: a path, bytes or file object of a GLB, glTF, OBJ, PLY, STL,
+            OFF or 3MF file, ``(vertices, faces)``, a :class:`nacre.Mesh` or :class:`nacre.Scene`,
+            or an object of trimesh, Open3D or PyVista.
         codec: a name that ``nacre codecs`` lists; None picks the usual one for the medium.
         lossless: without ``codec``, pick the lossless codec that suits; with it, insist that it is
-            lossless. Sets of pictures always are.
+            lossless, or make it so if it can be. Sets of pictures always are.
         model: a model's name, path or id; None is the codec's own default.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto``. Never changes what a lossless codec writes.
         strip: metadata to leave out: ``icc``, ``exif``, ``xmp``, ``tags`` or ``all``, in a sequence
-            or joined by commas. Without EXIF the orientation it held is applied to the pixels.
+            or joined by commas. Without EXIF the orientation it held is applied to the pixels. Of
+            meshes: ``normals``, ``uvs``, ``colors``, ``attributes``, ``textures``, ``scene``.
         target_size: the best quality whose file has at most so many bytes.
         target_bpp: the quality whose file is within 2 % of so many bits per pixel.
-        target_psnr: the smallest file that reaches so many dB.
+        target_psnr: the smallest file that reaches so many dB. Meshes meet a size or a PSNR (of
+            the distance of surfaces, against the box's diagonal) with fewer faces and bits.
         limits: what the source may ask for.
-        **settings: fields of the codec's settings, such as ``quality=60`` (0 to 100).
+        **settings: fields of the codec's settings, such as ``quality=60`` (0 to 100) or
+            ``bits=11``.
 
     Raises:
         InputError: the source or a setting cannot be used, or a target is out of reach.
@@ -83,36 +92,53 @@ def encode(
     (2, 3, 3)
     """
     names = strip.split(",") if isinstance(strip, str) else strip
-    names = [name.strip() for name in names if name.strip()]
+    names = tuple(name.strip() for name in names if name.strip())
     wanted = {"target_size": target_size, "target_bpp": target_bpp, "target_psnr": target_psnr}
     chosen = [(name, value) for name, value in wanted.items() if value is not None]
-    images = _set_of(source, codec, limits)
+    source = detect.settled(source)
+    medium = detect.medium_of(source) if codec is None else registry.entry(codec).medium
+    images = _set_of(source, codec, limits) if medium == "image" else None
     if images is not None:
         codec = codec or registry.SET_CODECS["image"]
-    entry = _choose(codec, lossless)
+    entry = _choose(codec, medium, lossless)
     found = registry.codec_class(entry.name)
+    if lossless and entry.exact:
+        settings["lossless"] = True
     options = _settings(found, settings, [name for name, _ in chosen])
     if model is None and hasattr(found, "model_for"):
         model = found.model_for(options)
     worker = load_codec(entry.name, device=device, model=model)
-    if entry.medium != "image":
-        raise InputError(f"codec {entry.name!r} takes {entry.medium}, which cannot be read yet")
     if images is not None:
         return _encode_set(worker, images, options, names)
-    from nacre.media.image import load_image
-
-    single: Any = source
-    image = load_image(single, limits=limits, strip=names)
-    if entry.lossless and image.notes:
+    item = detect.medium(medium).load(source, limits=limits, strip=names)
+    if entry.lossless and medium == "image" and item.notes:
         raise InputError(
-            f"{'; '.join(image.notes)}: a lossless file would not hold what the source does; "
+            f"{'; '.join(item.notes)}: a lossless file would not hold what the source does; "
             "hand in an array or another kind of file, or use a lossy codec"
         )
     if not chosen:
-        data = worker.encode(image, options).to_bytes()
-        return _smaller_by_circuit(image, data) if codec is None and lossless else data
+        data = worker.encode(item, options).to_bytes()
+        default = codec is None and lossless and medium == "image"
+        return _smaller_by_circuit(item, data) if default else data
     (target, value), *_ = chosen
-    return targets.encode_to_target(worker, image, options, target, value).data
+    search = importlib.import_module(SEARCHES[medium].module)
+    probe = search.encode_to_target(worker, item, options, target, value)
+    return bytes(probe.data)
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How a target of a medium is met: by which module, varying which setting."""
+
+    module: str
+    setting: str
+
+
+SEARCHES = {
+    "image": Search("nacre.targets", "quality"),
+    "mesh": Search("nacre.mesh_targets", "bits"),
+}
+"""By medium."""
 
 
 def decode(
@@ -123,8 +149,8 @@ def decode(
     device: str = "cpu",
     model: str | Path | None = None,
     limits: Limits = Limits.DEFAULT,
-) -> Image | Any:
-    """The picture in a .ncr file; of a set of pictures, the array that was encoded.
+) -> Image | Scene | Any:
+    """The picture or scene of meshes in a .ncr file; of a set of pictures, the array it was.
 
     Args:
         data: the file's bytes, its path, or a binary file object.
@@ -180,12 +206,12 @@ def symbols(
     return Decoder(device, model=model, limits=limits).symbols(data, channels=channels)
 
 
-def _choose(codec: str | None, lossless: bool) -> registry.CodecEntry:
+def _choose(codec: str | None, medium: str, lossless: bool) -> registry.CodecEntry:
     """The codec to encode with."""
     if codec is None:
-        return registry.default_codec("image", lossless=lossless)
+        return registry.default_codec(medium, lossless=lossless)
     entry = registry.entry(codec)
-    if lossless and not entry.lossless:
+    if lossless and not (entry.lossless or entry.exact):
         raise InputError(f"codec {codec!r} is lossy and was asked to be lossless; leave out one")
     return entry
 
@@ -243,10 +269,12 @@ def _settings(codec: type[Codec], values: dict[str, object], chosen: Sequence[st
                 f"known: {', '.join(known) or 'none'}"
             )
         _check_type(name, value, hints[name])
-    if chosen and "quality" not in known:
-        raise InputError(f"codec {codec.name!r} has no quality to search for a {chosen[0]}")
-    if chosen and ("quality" in values or len(chosen) > 1):
-        both = [*chosen, "quality"][:2]
+    search = SEARCHES.get(codec.medium)
+    varied = search.setting if search is not None else "quality"
+    if chosen and (varied not in known or values.get("lossless")):
+        raise InputError(f"codec {codec.name!r} has no {varied} to search for a {chosen[0]}")
+    if chosen and (varied in values or len(chosen) > 1):
+        both = [*chosen, varied][:2]
         raise InputError(f"{both[0]} and {both[1]} exclude each other; give one")
     return codec.settings(**values)
 

@@ -57,9 +57,7 @@ class Decoder:
         self.model = registry.find_model(model) if model is not None else None
         self.limits = limits
 
-    def decode(
-        self, data: Data, *, region: Region | None = None, item: int | None = None
-    ) -> Image | Any:
+    def decode(self, data: Data, *, region: Region | None = None, item: int | None = None) -> Any:
         """As :func:`nacre.decode`."""
         if item is not None:
             return self.decode_item(data, item, region=region)
@@ -116,8 +114,8 @@ class Decoder:
             raise InputError(f"an archive of {len(images):,} pictures, not of one size; {_ONE}")
         return ImageSet(np.stack([image.pixels for image in images]), images[0].channels > 1)
 
-    def decode_batch(self, items: Sequence[Data]) -> list[Image]:
-        """The pictures of ``items``, in their order; the first bad one raises."""
+    def decode_batch(self, items: Sequence[Data]) -> list[Any]:
+        """What ``items`` hold, in their order; the first bad one raises."""
         return [self.decode(data) for data in items]
 
     def decode_archive(self, data: Data) -> Iterator[Image]:

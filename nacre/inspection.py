@@ -46,7 +46,7 @@ class Info:
         version: of the format.
         codec: name; None when no codec here has the number.
         codec_number: as in the stream.
-        lossless: whether the codec is; None when it is not known here.
+        lossless: whether what comes back is what went in; None when the codec is not known here.
         model: id, six hexadecimal digits; None for a codec without weights.
         shape: size and sample format.
         items: things in an archive; None when the stream is one thing.
@@ -79,9 +79,9 @@ class Report:
         codec: name.
         bytes: the whole file.
         problem: what is wrong, in one line; None when ``ok``.
-        equal: the decoded picture is the original, sample by sample; None without an original.
-        psnr_db: against the original, infinite when equal; None without an original, and for sets
-            of another number or size.
+        equal: what was decoded is the original, bit by bit; None without an original.
+        psnr_db: against the original, infinite when equal; of meshes by the distance of their
+            surfaces. None without an original, and where there is none.
     """
 
     ok: bool
@@ -119,18 +119,20 @@ def info(data: Data, *, limits: Limits = Limits.UNLIMITED) -> Info:
     archive = _open_archive(content, header, limits)
     if header.items is not None:
         pixels = pixels * header.items if archive and archive.shapes is None else 0
+    details = _details(entry, content, header, archive)
+    exact = details.pop("lossless", "no") == "yes"
     return Info(
         version=header.version,
         codec=entry.name if entry else None,
         codec_number=header.codec,
-        lossless=entry.lossless if entry else None,
+        lossless=entry.lossless or exact if entry else None,
         model=header.model.hex() if header.model is not None else None,
         shape=shape,
         items=header.items,
         sections=tuple(SectionInfo(section_name(s.kind), s.length) for s in header.sections),
         bytes=header.total_bytes,
         bpp=8 * header.total_bytes / pixels if pixels else None,
-        details=_details(entry, content, header, archive),
+        details=details,
     )
 
 
@@ -175,9 +177,9 @@ def verify(
 
     Args:
         data: as for :func:`decode`.
-        original: what was encoded: a picture, or of an archive a set of pictures as
-            :func:`nacre.load_image_set` takes it. A lossless stream must equal it; a lossy one gets
-            a PSNR.
+        original: what was encoded: a picture or a mesh, or of an archive a set of pictures as
+            :func:`nacre.load_image_set` takes it. A lossless stream must equal it (a mesh in any
+            order of its vertices and faces); a lossy one gets a PSNR.
         device: as for :func:`decode`.
         model: as for :func:`decode`.
         limits: what the stream and the original may ask for.
@@ -205,13 +207,15 @@ def verify(
         raise
     except FormatError as error:
         return Report(ok=False, codec=None, bytes=len(content), problem=str(error))
-    entry = registry.entry(info(content).codec_number)
+    told = info(content)
+    entry = registry.entry(told.codec_number)
     if original is None:
         return Report(ok=True, codec=entry.name, bytes=len(content))
-    equal, psnr_db = _compare(decoded, original, limits)
+    equal, psnr_db = _compare(entry.medium, decoded, original, limits)
     problem = None
-    if entry.lossless and not equal:
-        problem = f"codec {entry.name!r} is lossless, yet the decoded picture differs"
+    if told.lossless and not equal:
+        noun = {"image": "picture"}.get(entry.medium, entry.medium)
+        problem = f"codec {entry.name!r} is lossless here, yet the decoded {noun} differs"
     return Report(
         ok=problem is None,
         codec=entry.name,
@@ -222,20 +226,22 @@ def verify(
     )
 
 
-def _compare(decoded: Any, original: Any, limits: Limits) -> tuple[bool, float | None]:
-    """Whether a picture or a set is ``original``, and its PSNR in dB; None for sets of other size.
+def _compare(medium: str, decoded: Any, original: Any, limits: Limits) -> tuple[bool, float | None]:
+    """Whether what was decoded is ``original``, and its PSNR in dB; None where there is none.
 
-    Black and white is compared as 0 and 255, and names are not.
+    Black and white is compared as 0 and 255, and names of pictures are not.
     """
-    from nacre.media.image import load_image
-    from nacre.media.image_sets import ImageSet, load_image_set
+    from nacre.media import detect
 
-    if isinstance(decoded, ImageSet):
-        wanted = load_image_set(original, limits=limits)
-        if wanted.pixels.shape != decoded.pixels.shape:
-            return False, None
-        if len(wanted) == 0:
-            return True, math.inf
-        original, decoded = wanted.strip(), decoded.strip()
-    picture = load_image(original, limits=limits)
-    return compare.equal_pixels(picture, decoded), compare.psnr_db(picture, decoded)
+    if medium == "image":
+        from nacre.media.image_sets import ImageSet, load_image_set
+
+        if isinstance(decoded, ImageSet):
+            wanted = load_image_set(original, limits=limits)
+            if wanted.pixels.shape != decoded.pixels.shape:
+                return False, None
+            if len(wanted) == 0:
+                return True, math.inf
+            original, decoded = wanted.strip(), decoded.strip()
+    loaded = detect.medium(medium).load(original, limits=limits)
+    return compare.compare(medium, loaded, decoded)

@@ -50,8 +50,10 @@ class CodecEntry:
         lossless: whether what comes back equals what went in.
         target: ``"module:Class"``.
         summary: one line for ``nacre codecs``.
+        exact: whether its settings have ``lossless``, which makes it so.
         details: ``"module:function"`` of what tells ``nacre info`` more: from the first bytes of a
             payload (:data:`HEAD_BYTES` or fewer) to names and texts, light to import; "": nothing.
+            Of a codec that is ``exact`` only if asked, ``lossless`` says ``yes`` or ``no``.
     """
 
     name: str
@@ -61,6 +63,7 @@ class CodecEntry:
     target: str
     summary: str
     details: str = ""
+    exact: bool = False
 
 
 SET_CODECS = {"image": "circuit-image"}
@@ -103,6 +106,15 @@ CODECS: dict[str, CodecEntry] = {
             "nacre.codecs.circuit_image:CircuitImage",
             "sets of small pictures of one layout, by probabilistic circuits",
             "nacre.entropy.circuits.payload:details",
+        ),
+        CodecEntry(
+            "circuit-splat",
+            9,
+            "splat",
+            False,
+            "nacre.codecs.circuit_splat:CircuitSplat",
+            "Gaussian splats of PLY, SPZ and SOG; a file's own integers, or rounded",
+            exact=True,
         ),
     )
 }
@@ -151,7 +163,7 @@ def default_codec(medium: str, *, lossless: bool) -> CodecEntry:
         InputError: there is none for the medium.
     """
     for own in CODECS.values():
-        if own.medium == medium and own.lossless == lossless:
+        if own.medium == medium and (own.lossless == lossless or (lossless and own.exact)):
             return own
     kind = "lossless" if lossless else "lossy"
     raise InputError(f"there is no {kind} codec for {medium}; `nacre codecs` lists all")

@@ -72,7 +72,7 @@ def plan(
     inputs: list[str],
     output: str | None,
     *,
-    rename: Callable[[str], str],
+    rename: Callable[[Path], str],
     wanted: Callable[[str], bool],
     whole: bool = False,
 ) -> tuple[list[Task], bool]:
@@ -82,7 +82,7 @@ def plan(
         inputs: files and folders, or ``-`` alone.
         output: a file, a folder, ``-``, or None for beside each input. A folder's files keep their
             places below it.
-        rename: the output's file name from the input's.
+        rename: the output's file name from the input's path.
         wanted: whether a folder's file of that name is taken; hidden files never are.
         whole: a folder is one thing to work on, not the files in it.
 
@@ -101,7 +101,7 @@ def plan(
     tasks = []
     for root, path in _walk(inputs, wanted, whole):
         folder = path.parent if output is None else output / path.parent.relative_to(root)
-        tasks.append(Task(str(path), str(folder / rename(path.name))))
+        tasks.append(Task(str(path), str(folder / rename(path))))
     sources: dict[str, str] = {}
     for task in tasks:
         other = sources.setdefault(task.target, task.source)
@@ -118,8 +118,8 @@ def plan_readers(inputs: list[str], wanted: Callable[[str], bool]) -> tuple[list
     return [Task(str(path)) for _, path in _walk(inputs, wanted)], batch
 
 
-def _target_of_one(source: str, output: str | None, rename: Callable[[str], str]) -> str:
-    name = rename(Path(source).name)
+def _target_of_one(source: str, output: str | None, rename: Callable[[Path], str]) -> str:
+    name = rename(Path(source))
     if output is None:
         return str(Path(source).with_name(name))
     if output != "-" and (output.endswith(os.sep) or Path(output).is_dir()):

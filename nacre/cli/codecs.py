@@ -39,7 +39,7 @@ def codecs(
         return worst
     print("codecs")
     for entry in listing.codecs:
-        kind = "lossless" if entry.lossless else "lossy"
+        kind = "lossless" if entry.lossless else "either" if entry.exact else "lossy"
         print(f"  {entry.name:18}{entry.number:>4}  {entry.medium:8}{kind:10}{entry.summary}")
     print(f"models in {' and '.join(map(str, folders()))}")
     for card in cards:

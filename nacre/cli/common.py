@@ -24,6 +24,7 @@ EXTRAS = {
     "tensorboard": "train",
     "torchaudio": "train",
     "torchvision": "train",
+    "DracoPy": "bench",
     "matplotlib": "bench",
     "pillow_jxl": "bench",
     "pytorch_msssim": "bench",

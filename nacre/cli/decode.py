@@ -1,12 +1,14 @@
-"""``nacre decode``: .ncr files become pictures."""
+"""``nacre decode``: .ncr files become pictures and meshes."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,15 +30,17 @@ from nacre.cli.common import (
     read_stdin,
     write_output,
 )
+from nacre.cli.encode import size_of
 from nacre.errors import InputError
 from nacre.limits import Limits
-from nacre.stream import Bytes, read_header
+from nacre.media import detect
+from nacre.stream import Bytes, medium_of_stream, read_header
 
 SETS = (".npy", ".npz", ".idx", ".idx.gz", "-ubyte", "-ubyte.gz")
 """Ends of the names of files that hold a set of pictures."""
 
-EXACT = frozenset({".png", ".tif", ".tiff"})
-"""Extensions that are kept as they were: kinds of file that hold pixels and metadata exactly."""
+KEPT = frozenset(extension for each in detect.MEDIA.values() for extension in each.kept)
+"""Extensions that are kept as they were: kinds of file that hold what was decoded."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Options:
 @dataclass(frozen=True)
 class Decoded:
     """The ``--json`` record of one file; ``items`` are those of an archive, of whose pictures
-    ``width`` and the like are, and ``bytes`` are those of their samples.
+    ``shape`` is, and ``bytes`` are those of their samples.
 
     ``seconds`` are for decoding; the first file of a process also waits for torch and the model.
     """
@@ -64,10 +68,8 @@ class Decoded:
     output: str
     ok: bool
     codec: str | None
-    width: int
-    height: int
-    channels: int
-    depth: int
+    medium: str
+    shape: dict[str, int | bool]
     items: int | None
     input_bytes: int
     bytes: int
@@ -97,14 +99,14 @@ def decode(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = False,
 ) -> int:
-    """Turn .ncr files back into pictures.
+    """Turn .ncr files back into pictures and meshes.
 
     The extension of OUT decides the kind of file. Without -o, photo.png.ncr becomes photo.png and
-    photo.jpg.ncr becomes photo.jpg.png: nothing is put into a lossy file unless asked for. Standard
-    output gets PNG. A set of pictures becomes a folder, or OUT with the extension .npy, .npz, .idx
-    or .idx.gz.
+    photo.jpg.ncr becomes photo.jpg.png: nothing is put into a lossy file unless asked for.
+    model.obj.ncr becomes model.obj. Standard output gets PNG, or of meshes GLB. A set of pictures
+    becomes a folder, or OUT with the extension .npy, .npz, .idx or .idx.gz.
     """
-    tasks, several = batch.plan(inputs, output, rename=decoded_name, wanted=is_stream)
+    tasks, several = batch.plan(inputs, output, rename=_name_of, wanted=is_stream)
     if tasks[0].target == "-":
         if json:
             raise InputError("--json and the file cannot both go to standard output; use -o FILE")
@@ -115,15 +117,28 @@ def decode(
     return batch.run(tasks, functools.partial(decode_one, options=options), several, manner)
 
 
-def decoded_name(name: str) -> str:
+def _name_of(path: Path) -> str:
+    """The output's file name from the path of a stream, at whose first bytes it looks."""
+    medium = None
+    if path.is_file():
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            medium = medium_of_stream(file.read(16))
+    return decoded_name(path.name, medium.name.lower() if medium is not None else "image")
+
+
+def decoded_name(name: str, medium: str = "image") -> str:
     """The output's file name from the input's.
 
     >>> [decoded_name(name) for name in ("a.png.ncr", "a.jpg.ncr", "a.ncr", "a", "a.idx.gz.ncr")]
     ['a.png', 'a.jpg.png', 'a.png', 'a.png', 'a.idx.gz']
+    >>> decoded_name("a.obj.ncr", "mesh"), decoded_name("a.ncr", "mesh")
+    ('a.obj', 'a.glb')
     """
     plain = name.removesuffix(".ncr")
-    exact = Path(plain).suffix.lower() in EXACT or plain.lower().endswith(SETS)
-    return plain if exact else plain + ".png"
+    known = detect.MEDIA.get(medium, detect.MEDIA["image"])
+    kept = Path(plain).suffix.lower() in known.kept
+    kept |= medium == "image" and plain.lower().endswith(SETS)
+    return plain if kept else plain + known.default
 
 
 def is_stream(name: str) -> bool:
@@ -140,14 +155,14 @@ def decode_one(task: batch.Task, options: Options) -> batch.Done:
     """
     import nacre
     from nacre.decoding import read_bytes
-    from nacre.media.pillow import to_file
 
     data = read_stdin() if task.source == "-" else read_bytes(task.source)
-    items = nacre.info(data).items
-    if items is not None and options.item is None:
+    info = nacre.info(data)
+    if info.items is not None and options.item is None:
         return _decode_set(task, options, data)
+    medium = detect.medium(info.shape.medium.name.lower())
     start = time.perf_counter()
-    image = nacre.decode(
+    item = nacre.decode(
         data,
         region=options.region,
         item=options.item,
@@ -156,28 +171,44 @@ def decode_one(task: batch.Task, options: Options) -> batch.Done:
         limits=options.limits,
     )
     seconds = time.perf_counter() - start
-    kind = Path("standard-output.png") if task.target == "-" else Path(task.target)
-    picture = to_file(image.pixels, image.metadata, kind)
-    write_output(task.target, picture, force=options.force)
+    target = Path(task.target if task.target != "-" else f"standard-output{medium.default}")
+    files = medium.write(item, target)
+    if task.target != "-":
+        _check_free(target, files[1:], force=options.force)
+    write_output(task.target, files[0][1], force=options.force)
+    if task.target != "-":
+        for name, content in files[1:]:
+            write_output(str(target.parent / name), content, force=options.force)
     record = Decoded(
         input=task.source,
         output=task.target,
         ok=True,
-        codec=nacre.info(data).codec,
-        width=image.width,
-        height=image.height,
-        channels=image.channels,
-        depth=image.depth,
-        items=items,
+        codec=info.codec,
+        medium=medium.name,
+        shape=_shape(item),
+        items=info.items,
         input_bytes=len(data),
-        bytes=len(picture),
+        bytes=sum(len(content) for _, content in files),
         seconds=seconds,
     )
     line = (
-        f"{record.input} -> {record.output}: {record.codec}, {record.width} x {record.height}, "
+        f"{record.input} -> {record.output}: {record.codec}, {size_of(record.shape)}, "
         f"{record.bytes:,} bytes, {record.seconds:.2f} s"
     )
-    return batch.Done(line, record, len(data), len(picture))
+    return batch.Done(line, record, len(data), record.bytes)
+
+
+def _shape(item: Any) -> dict[str, int | bool]:
+    return {field.name: getattr(item.shape, field.name) for field in dataclasses.fields(item.shape)}
+
+
+def _check_free(target: Path, files: detect.Files, *, force: bool) -> None:
+    """Raise :class:`OSError` if a file to be written beside ``target`` is there already."""
+    for name, _ in files:
+        path = target.parent / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not force:
+            raise OSError(f"{path} exists; choose another folder with -o, or --force")
 
 
 def _decode_set(task: batch.Task, options: Options, data: Bytes) -> batch.Done:
@@ -195,23 +226,20 @@ def _decode_set(task: batch.Task, options: Options, data: Bytes) -> batch.Done:
     # The name that was planned is that of a picture: what a folder is called has no extension.
     target = options.output or task.target.removesuffix(".png")
     images.save(target, force=options.force)
-    shape = images.shape
     record = Decoded(
         input=task.source,
         output=target,
         ok=True,
         codec=registry.entry(read_header(data).codec).name,
-        width=shape.width,
-        height=shape.height,
-        channels=shape.channels,
-        depth=shape.depth,
+        medium="image",
+        shape=_shape(images),
         items=len(images),
         input_bytes=len(data),
         bytes=images.pixels.nbytes,
         seconds=seconds,
     )
     line = (
-        f"{record.input} -> {target}: {record.codec}, {len(images):,} of {record.width} x "
-        f"{record.height}, {record.seconds:.2f} s"
+        f"{record.input} -> {target}: {record.codec}, {size_of(record.shape, len(images))}, "
+        f"{record.seconds:.2f} s"
     )
     return batch.Done(line, record, len(data), record.bytes)

@@ -1,10 +1,12 @@
-"""``nacre encode``: pictures become .ncr files."""
+"""``nacre encode``: pictures and meshes become .ncr files."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,12 +32,12 @@ from nacre.cli.common import (
 from nacre.errors import FormatError, InputError
 from nacre.files import PICTURES
 from nacre.limits import Limits
+from nacre.media import detect
 from nacre.registry import codec_class
 from nacre.stream import ImageShape
 
 if TYPE_CHECKING:
-    from nacre.media.image import Image
-    from nacre.media.image_sets import ImageSet
+    from nacre.inspection import Info
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ class Encoded:
     """The ``--json`` record of one file.
 
     Attributes:
-        width, height: of one picture.
+        medium: such as ``image``.
+        shape: its size in the words of docs/format.md, such as ``width`` and ``height``.
         items: of a set of pictures; None for one picture.
+        bpp, bpv: bits of the file per pixel, or per vertex.
         seconds: for encoding alone, without reading, checking and writing; the first file of a
             process also waits for torch and the model.
         psnr_db: with ``--verify``.
@@ -73,12 +77,13 @@ class Encoded:
     ok: bool
     codec: str | None
     model: str | None
-    width: int
-    height: int
+    medium: str
+    shape: dict[str, int | bool]
     items: int | None
     input_bytes: int
     bytes: int
-    bpp: float
+    bpp: float | None
+    bpv: float | None
     seconds: float
     psnr_db: float | None
 
@@ -88,7 +93,7 @@ def encode(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Pictures, folders, idx, npy or npz files; - is standard input.",
+            help="Pictures, meshes, folders, idx, npy or npz files; - is standard input.",
         ),
     ],
     output: OutputFlag = None,
@@ -97,7 +102,7 @@ def encode(
         typer.Option("-q", "--quality", min=0, max=100, help="0 (smallest) to 100 (best)."),
     ] = None,
     lossless: Annotated[
-        bool, typer.Option("--lossless", help="Every sample comes back as it was.")
+        bool, typer.Option("--lossless", help="Every sample or number comes back as it was.")
     ] = False,
     codec: Annotated[str | None, typer.Option(help="A codec (nacre codecs lists them).")] = None,
     model: ModelFlag = None,
@@ -113,6 +118,27 @@ def encode(
     embed: Annotated[
         bool, typer.Option("--embed", help="Of a set: put the model into the file.")
     ] = False,
+    bits: Annotated[
+        int | None, typer.Option(min=1, help="Of a mesh: bits of a position's coordinate, 8..24.")
+    ] = None,
+    normal_bits: Annotated[
+        int | None, typer.Option(min=1, help="Of a mesh: bits of normals (10).")
+    ] = None,
+    uv_bits: Annotated[
+        int | None, typer.Option(min=1, help="Of a mesh: bits of texture coordinates (12).")
+    ] = None,
+    color_bits: Annotated[
+        int | None, typer.Option(min=1, help="Of a mesh: bits of colours that are floats (8).")
+    ] = None,
+    generic_bits: Annotated[
+        int | None, typer.Option(min=1, help="Of a mesh: bits of other floats (12).")
+    ] = None,
+    grid: Annotated[
+        str | None, typer.Option(help="Of a scene: one grid for the scene, or one a mesh.")
+    ] = None,
+    keep_order: Annotated[
+        bool, typer.Option("--keep-order", help="Of a mesh: keep the order of vertices and faces.")
+    ] = False,
     target_size: Annotated[
         int | None, typer.Option(min=1, metavar="BYTES", help="Best quality of at most this size.")
     ] = None,
@@ -123,7 +149,12 @@ def encode(
         float | None, typer.Option(min=0, metavar="DB", help="Smallest file that reaches this.")
     ] = None,
     strip: Annotated[
-        str, typer.Option(metavar="KINDS", help="Leave out icc,exif,xmp,tags or all of them.")
+        str,
+        typer.Option(
+            metavar="KINDS",
+            help="Leave out icc,exif,xmp,tags or all; of meshes normals,uvs,colors,attributes,"
+            "textures,scene or all.",
+        ),
     ] = "",
     verify: Annotated[
         bool, typer.Option("--verify", help="Decode each result and compare before it is written.")
@@ -137,7 +168,7 @@ def encode(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = False,
 ) -> int:
-    """Turn pictures into .ncr files.
+    """Turn pictures and meshes into .ncr files.
 
     photo.png becomes photo.png.ncr beside it, or below the folder OUT in the same place. In a batch
     (several inputs or a folder) finished outputs are skipped and bad files do not stop the rest.
@@ -146,7 +177,7 @@ def encode(
     """
     takes_sets = codec is not None and hasattr(codec_class(codec), "encode_set")
     tasks, several = batch.plan(
-        inputs, output, rename=encoded_name, wanted=is_picture, whole=takes_sets
+        inputs, output, rename=encoded_name, wanted=is_source, whole=takes_sets
     )
     if tasks[0].target == "-":
         if json:
@@ -158,6 +189,13 @@ def encode(
         "effort": effort,
         "lanes": lanes,
         "embed": embed or None,
+        "bits": bits,
+        "normal_bits": normal_bits,
+        "uv_bits": uv_bits,
+        "color_bits": color_bits,
+        "generic_bits": generic_bits,
+        "grid": grid,
+        "keep_order": keep_order or None,
     }
     options = Options(
         codec=codec,
@@ -177,14 +215,19 @@ def encode(
     return batch.run(tasks, functools.partial(encode_one, options=options), several, manner)
 
 
-def encoded_name(name: str) -> str:
-    """The output's file name from the input's."""
-    return name + ".ncr"
+def encoded_name(path: Path) -> str:
+    """The output's file name from the input's path."""
+    return path.name + ".ncr"
 
 
 def is_picture(name: str) -> bool:
-    """Whether a folder's file of that name is encoded."""
+    """Whether a folder's file of that name is a picture."""
     return Path(name).suffix.lower() in PICTURES
+
+
+def is_source(name: str) -> bool:
+    """Whether a folder's file of that name is encoded."""
+    return Path(name).suffix.lower() in detect.EXTENSIONS
 
 
 def encode_one(task: batch.Task, options: Options) -> batch.Done:
@@ -198,10 +241,10 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
     import nacre
 
     source = read_stdin() if task.source == "-" else task.source
-    picture = _load(source, options)
+    item = _load(source, options)
     start = time.perf_counter()
     data = nacre.encode(
-        picture,
+        item,
         codec=options.codec,
         lossless=options.lossless,
         model=options.model,
@@ -218,7 +261,7 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
     if options.verify:
         report = nacre.verify(
             data,
-            original=picture,
+            original=item,
             device=options.device,
             model=options.model,
             limits=options.limits,
@@ -229,39 +272,51 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
     write_output(task.target, data, force=options.force)
     info = nacre.info(data)
     size = len(source) if isinstance(source, bytes) else _size(Path(source))
-    shape = picture.shape
-    pixels = shape.width * shape.height * (1 if info.items is None else max(1, info.items))
+    pixels, vertices = _amounts(info)
     record = Encoded(
         input=task.source,
         output=task.target,
         ok=True,
         codec=info.codec,
         model=info.model,
-        width=shape.width,
-        height=shape.height,
+        medium=info.shape.medium.name.lower(),
+        shape={f.name: getattr(info.shape, f.name) for f in dataclasses.fields(info.shape)},
         items=info.items,
         input_bytes=size,
         bytes=len(data),
-        bpp=8 * len(data) / pixels,
+        bpp=8 * len(data) / pixels if pixels else None,
+        bpv=8 * len(data) / vertices if vertices else None,
         seconds=seconds,
         psnr_db=psnr_db,
     )
-    notes = picture.notes
-    if isinstance(info.shape, ImageShape) and 8 <= info.shape.depth < shape.depth:
+    notes = item.notes
+    deep = getattr(item.shape, "depth", 0)
+    if isinstance(info.shape, ImageShape) and 8 <= info.shape.depth < deep:
         notes += (f"16-bit samples were reduced to {info.shape.depth} bits; --lossless keeps them",)
     return batch.Done(_line(record), record, size, len(data), notes=notes)
 
 
-def _load(source: str | bytes, options: Options) -> Image | ImageSet:
-    """The picture, or the set of them, in ``source``."""
-    from nacre.media.image import load_image
-    from nacre.media.image_sets import is_image_set, load_image_set
+def _amounts(info: Info) -> tuple[int, int]:
+    """Pixels and vertices of a stream."""
+    shape = info.shape
+    if isinstance(shape, ImageShape):
+        return shape.width * shape.height * max(1, info.items or 1), 0
+    return 0, int(getattr(shape, "vertices", 0))
 
-    takes_sets = options.codec is None or hasattr(codec_class(options.codec), "encode_set")
-    if takes_sets and is_image_set(source, wanted=options.codec is not None):
-        return load_image_set(source, limits=options.limits)
-    names = [name for name in options.strip.split(",") if name]
-    return load_image(source, limits=options.limits, strip=names)
+
+def _load(source: str | bytes, options: Options) -> Any:
+    """What is in ``source``: a picture, a set of them, or something of another medium."""
+    from nacre.registry import entry
+
+    medium = detect.medium_of(source) if options.codec is None else entry(options.codec).medium
+    if medium == "image":
+        from nacre.media.image_sets import is_image_set, load_image_set
+
+        takes_sets = options.codec is None or hasattr(codec_class(options.codec), "encode_set")
+        if takes_sets and is_image_set(source, wanted=options.codec is not None):
+            return load_image_set(source, limits=options.limits)
+    names = tuple(name.strip() for name in options.strip.split(",") if name.strip())
+    return detect.medium(medium).load(source, limits=options.limits, strip=names)
 
 
 def _size(path: Path) -> int:
@@ -274,9 +329,19 @@ def _line(record: Encoded) -> str:
     measured = ""
     if record.psnr_db is not None:
         measured = ", exact" if math.isinf(record.psnr_db) else f", {record.psnr_db:.2f} dB"
-    count = "" if record.items is None else f"{record.items:,} of "
+    rate = "" if record.bpp is None else f", {record.bpp:.3f} bpp"
+    if record.bpv is not None:
+        rate = f", {record.bpv:.2f} bits a vertex"
+    size = size_of(record.shape, record.items)
     return (
-        f"{record.input} -> {record.output}: {record.codec}, {count}{record.width} x "
-        f"{record.height}, "
-        f"{record.bytes:,} bytes, {record.bpp:.3f} bpp{measured}, {record.seconds:.2f} s"
+        f"{record.input} -> {record.output}: {record.codec}, {size}, "
+        f"{record.bytes:,} bytes{rate}{measured}, {record.seconds:.2f} s"
     )
+
+
+def size_of(shape: Mapping[str, int | bool], items: int | None = None) -> str:
+    """A size for people: ``64 x 48``, ``1,024 of 28 x 28``, ``8 vertices, 12 faces``."""
+    if "width" in shape:
+        count = "" if items is None else f"{items:,} of "
+        return f"{count}{shape['width']} x {shape['height']}"
+    return ", ".join(f"{value:,} {name}" for name, value in shape.items())

@@ -76,6 +76,19 @@ def _write_mesh(scene: Any, path: Path) -> Files:
     return to_files(scene, path)
 
 
+def _load_splats(source: Any, *, limits: Limits, strip: tuple[str, ...] = ()) -> Any:
+    from nacre.media.splat import load_splats
+
+    if strip:
+        raise InputError(f"strip {strip[0]!r}: splats carry nothing that could be left out")
+    return load_splats(source, limits=limits)
+
+
+def _write_splats(splats: Any, path: Path) -> Files:
+    return [(path.name, splats.to_bytes(path.name))]
+
+
+SPLATS = (".ply", ".spz", ".sog")
 MESHES = (".ply", ".obj", ".stl", ".off", ".glb", ".gltf", ".3mf")
 
 MEDIA = {
@@ -86,6 +99,7 @@ MEDIA = {
             "a picture",
         ),
         Medium("mesh", _load_mesh, _write_mesh, MESHES, MESHES, ".glb", "a mesh"),
+        Medium("splat", _load_splats, _write_splats, SPLATS, SPLATS, ".ply", "splats"),
     )
 }  # fmt: skip
 """By name."""
@@ -114,9 +128,8 @@ SPLAT_PLY = FileKind(".ply", "splat", "a PLY file of splats")
 SPZ = FileKind(".spz", "splat", "an SPZ file of splats")
 SOG = FileKind(".sog", "splat", "a SOG file of splats")
 
-_OBJ_LINE = re.compile(
-    rb"(#.*|(v|vt|vn)( +-?[\d.eE+-]+)+|(o|g|s|mtllib|usemtl)( .*)?|f( +[\d/-]+)+)\s*"
-)
+_OBJ_LINE = re.compile(rb"\s*(#|(v|vt|vn|vp|f|l|p|o|g|s|mtllib|usemtl)\b)")
+_OBJ_VERTEX = re.compile(rb"v(\s+[-+]?[\d.]+([eE][-+]?\d+)?){3}")
 
 
 def kind_of_file(head: bytes, name: str = "", size: int | None = None) -> FileKind | None:
@@ -173,9 +186,9 @@ def _kind_of_plain(head: bytes, extension: str, size: int) -> FileKind | None:
         return STL
     if extension == ".obj":
         return OBJ
-    lines = [line for line in head[:4096].split(b"\n")[:-1] if line.strip()][:50]
-    told = [line for line in lines if not line.startswith(b"#")]
-    if told and all(map(_OBJ_LINE.fullmatch, lines)) and any(t[:2] == b"v " for t in told):
+    text_lines = head[:4096].replace(b"\\\n", b" ").split(b"\n")[:-1]
+    lines = [line for line in text_lines if line.strip()]
+    if all(map(_OBJ_LINE.match, lines)) and any(map(_OBJ_VERTEX.match, lines)):
         return OBJ
     return None
 

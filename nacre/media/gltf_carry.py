@@ -12,7 +12,7 @@ from typing import Any
 
 from nacre.errors import InputError
 from nacre.limits import Limits
-from nacre.media.gltf_document import DRACO, GEOMETRY, MESHOPT, Document
+from nacre.media.gltf_document import DRACO, GEOMETRY, MESHOPT, UNUSED, Document
 from nacre.media.mesh import Scene
 
 
@@ -75,6 +75,7 @@ def take_out(source: Document, carried: dict[str, Any]) -> None:
             accessors[number] = {k: v for k, v in accessors[number].items() if k not in GEOMETRY}
         else:
             accessors[number] = None
+    _shorten(carried, "accessors")
     for mesh in carried.get("meshes", []):
         for primitive in mesh.get("primitives", []):
             if "nacre" in primitive and not primitive.get("extensions", True):
@@ -84,6 +85,18 @@ def take_out(source: Document, carried: dict[str, Any]) -> None:
             carried[names] = [each for each in carried[names] if each != DRACO]
             if not carried[names]:
                 del carried[names]
+
+
+def _shorten(carried: dict[str, Any], key: str) -> None:
+    """Forget entries that stand for nothing: those that say so, and what is empty at the end."""
+    entries = carried.get(key, [])
+    for number, entry in enumerate(entries):
+        if entry is not None and entry.get("name") == UNUSED:
+            entries[number] = None
+    while entries and entries[-1] is None:
+        entries.pop()
+    if not entries:
+        carried.pop(key, None)
 
 
 def _views_named(value: Any, found: set[int]) -> None:
@@ -108,7 +121,7 @@ def carry_views(source: Document, carried: dict[str, Any]) -> list[bytes]:
     blobs: list[bytes] = []
     views = carried.get("bufferViews", [])
     for number, view in enumerate(views):
-        if number in dead - kept:
+        if number in dead - kept or view.get("name") == UNUSED:
             views[number] = None
             continue
         if MESHOPT in view.get("extensions", {}):
@@ -120,6 +133,7 @@ def carry_views(source: Document, carried: dict[str, Any]) -> list[bytes]:
         views[number] = {k: v for k, v in view.items() if k not in places}
         views[number]["nacre"] = len(blobs) - 1
     carried.pop("buffers", None)
+    _shorten(carried, "bufferViews")
     return blobs
 
 
@@ -170,6 +184,7 @@ def without_textures(scene: Scene) -> Scene:
         elif view is not None:
             blobs.append(scene.blobs[view["nacre"]])
             view["nacre"] = len(blobs) - 1
+    _shorten(document, "bufferViews")
     return replace(scene, document=document, blobs=tuple(blobs))
 
 

@@ -15,6 +15,8 @@ MAGIC, JSON_CHUNK, BIN_CHUNK = b"glTF", 0x4E4F534A, 0x004E4942
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "i2", 5123: "u2", 5125: "u4", 5126: "f4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 POINTS, TRIANGLES, STRIP, FAN = 0, 4, 5, 6
+UNUSED = "nacre: unused"
+"""Name of an entry of a written document that only keeps the numbers of the others."""
 DRACO, MESHOPT = "KHR_draco_mesh_compression", "EXT_meshopt_compression"
 GEOMETRY = ("bufferView", "byteOffset", "count", "min", "max", "sparse")
 """What an accessor says of the place and size of its data; the rest is its type."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.errors import InputError
-from nacre.media.gltf_document import BIN_CHUNK, COMPONENTS, GEOMETRY, JSON_CHUNK, MAGIC
+from nacre.media.gltf_document import BIN_CHUNK, COMPONENTS, GEOMETRY, JSON_CHUNK, MAGIC, UNUSED
 from nacre.media.mesh import Attribute, Mesh, Scene
 from nacre.media.mesh_arrays import first_uses
 
@@ -134,8 +134,8 @@ def _close(writer: _Writer, binary_name: str | None) -> None:
     """The buffer, and something harmless in places that stayed free."""
     document = writer.document
     for view in [n for n, each in enumerate(document.get("bufferViews", [])) if each is None]:
-        document["bufferViews"][view] = writer.view(bytes(4), {})
-    filler = {"componentType": 5126, "type": "SCALAR", "count": 1}
+        document["bufferViews"][view] = writer.view(bytes(4), {"name": UNUSED})
+    filler = {"componentType": 5126, "type": "SCALAR", "count": 1, "name": UNUSED}
     for number, each in enumerate(document.get("accessors", [])):
         if each is None or "count" not in each:
             document["accessors"][number] = filler

@@ -19,7 +19,7 @@ def is_mesh_object(source: Any) -> bool:
     if isinstance(source, Mesh | Scene):
         return True
     if isinstance(source, tuple | list):
-        return len(source) == 2 and all(hasattr(each, "__len__") for each in source)
+        return len(source) == 2 and all(each is None or hasattr(each, "__len__") for each in source)
     has = [hasattr(source, name) for name in ("vertices", "points", "geometry")]
     return any(has) and not isinstance(source, np.ndarray)
 
@@ -39,6 +39,8 @@ def from_object(source: Any, limits: Limits) -> Scene:
         return Scene((_from_arrays(source[0], source[1], limits),))
     if hasattr(source, "geometry") and hasattr(source, "graph"):
         return _from_trimesh_scene(source, limits)
+    if hasattr(source, "vertices") and hasattr(source, "faces"):
+        return Scene((_from_trimesh(source, limits),))
     if hasattr(source, "triangles") and hasattr(source, "vertices"):
         return Scene((_from_open3d(source, limits),))
     if hasattr(source, "points") and hasattr(source, "point_data"):

@@ -81,7 +81,8 @@ def _faces(
         if not isinstance(column, Lists):
             rest[name] = column[polygon]
         elif (of_corner := _of_corners(column, lists.sizes)) is not None:
-            rest[name] = Lists(np.full(len(faces), 3), of_corner[corners])
+            values = of_corner[corners].reshape(3 * len(faces), -1)
+            rest[name] = Lists(np.full(len(faces), 3), values)
     return faces, _attributes(rest, "face", faces), fan_notes(lists.sizes)
 
 

@@ -16,6 +16,7 @@ from nacre.stream.container import (
     Section,
     Stream,
     describe,
+    medium_of_stream,
     read_header,
     read_section,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "describe",
     "inflate",
     "is_nacre",
+    "medium_of_stream",
     "name_of_file",
     "pack_segments",
     "read_header",

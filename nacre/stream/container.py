@@ -203,6 +203,18 @@ def read_header(data: Bytes, *, limits: Limits = Limits.DEFAULT) -> Header:
     )
 
 
+def medium_of_stream(head: Bytes) -> Medium | None:
+    """The medium of the stream that ``head`` (16 bytes are enough) begins; None: not to be told."""
+    try:
+        check_signature(head)
+        reader = Reader(bytes(head)[4:], "header")
+        reader.varint("codec")
+        form = FORMATS.get(reader.unsigned(1, "layout") & 31)
+    except FormatError:
+        return None
+    return form.medium if form is not None else None
+
+
 def read_section(data: Bytes, entry: Entry) -> bytes:
     """The body of one section, its checksum checked; the others are not touched.
 

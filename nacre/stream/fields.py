@@ -36,11 +36,15 @@ class SectionKind(enum.IntEnum):
     TAGS = 5
     ALPHA = 6
     MODEL = 7
+    SCENE = 8
     SOUND = 9
 
 
 ANCILLARY = frozenset(
-    {SectionKind.ICC, SectionKind.EXIF, SectionKind.XMP, SectionKind.TAGS, SectionKind.SOUND}
+    {
+        *(SectionKind.ICC, SectionKind.EXIF, SectionKind.XMP, SectionKind.TAGS),
+        *(SectionKind.SCENE, SectionKind.SOUND),
+    }
 )
 """Sections that a decoder may skip when it does not know them; all other kinds are critical."""
 
