@@ -2,9 +2,13 @@
 
 Several predictions of the number are *experts*: each stands for a logistic distribution around
 itself, as wide as it used to miss where its neighbours missed as much as here. Least squares that
-learn within the file join the predictions to one more. The number is the rounded best prediction or
-not; above or below it; then an exponential Golomb code of the distance, bits from the top. Each
-decision's chances by the experts and by counters in contexts are mixed (nacre.entropy.mixing).
+learn within the file join the predictions to one more. A *mixture* adds their distributions, and
+narrow ones at each prediction, with shares that grow by what fitted the channels before: once the
+first channel fits a prediction exactly, the others are nearly free.
+
+The number is the rounded best prediction or not; above or below it; then an exponential Golomb code
+of the distance, bits from the top. Each decision's chances by the experts, by the mixture and by
+counters in contexts are mixed (nacre.entropy.mixing).
 
 All that the coder sees is computed in strict float64 (+ - * / in one order) or in integers, and the
 same on every machine. Numbers are always inside their range, whatever the data.
@@ -19,9 +23,12 @@ from nacre.entropy.mesh.attributes_model import (
     BIAS,
     CHANNEL_CLASSES,
     CLASSES,
+    COMPONENTS,
     CONTEXTS,
+    DEGREES,
     EXPERTS,
     INPUTS,
+    MIXTURE,
     NODES,
     PREDICTIONS,
     REGRESSORS,
@@ -44,10 +51,21 @@ MOST_DECISIONS = 2 * 53 + 4
 _JOINED, _JOINED_AGAIN = PREDICTIONS, PREDICTIONS + 1
 _SAME, _UP, _BUCKET, _TOP, _SECOND, _DEEP = 0, 1, 2, 56, 110, 164
 """Nodes: the rounded prediction, the side, then by bucket: beyond it, its first and second bit."""
-_RATE = 14
+_RATE = 17
 _COUNT = 255
 _DECAY = 0.998
-_RIDGE = 2e-3
+_RIDGE = 5e-3
+_SCALE = 0.6
+"""A logistic distribution of scale s is 1.39 s from its mean on average: 1 / 1.39, and narrower."""
+_NARROW = 0.25
+"""Scale of the narrow components."""
+_PRIOR_RATE = 0.03
+_LEAST_FIT, _LEAST_PRIOR, _LEAST_MISS, _NOTHING = 1e-7, 1e-6, 1e-3, 1e-60
+"""So that nothing decays into numbers that some processors round to zero and others do not."""
+_GROUP = 4
+"""So many channels tell each other which component fits."""
+_ROW, _BEFORE = 6, 7
+"""Places in the memory: the row of priors, what the last number was missed by."""
 _FEWEST = 0.02
 """Experts are never narrower."""
 _QUICK, _SLOW = 1.5, 60.0
@@ -55,24 +73,32 @@ _QUICK, _SLOW = 1.5, 60.0
 
 
 @compiled
-def _expect(work: Work, a: Number, middle: Number, b: Number, c: Number, inner: bool) -> None:
-    """The experts' stretched chances of a decision.
+def _opinion(one: Number, other: Number) -> Number:
+    """A chance stretched; what finds both impossible has no opinion."""
+    whole = one + other
+    place = np.int64(2048)
+    if whole > 1e-18:
+        place = np.int64(one / whole * 4096.0)
+    return np.int32(STRETCH[min(max(place, np.int64(0)), np.int64(4095))])
 
-    Of ``middle .. b`` against ``a .. middle``; with ``inner`` of ``middle .. b`` against ``a ..
-    middle`` and ``b .. c`` together. An expert that finds both impossible has no opinion.
-    """
-    for k in range(EXPERTS):
+
+@compiled
+def _expect(
+    work: Work, low: Number, high: Number, a: Number, b: Number, c: Number, d: Number
+) -> None:
+    """The stretched chances of ``low .. high`` against ``a .. b`` and ``c .. d`` together."""
+    mixed_one, mixed_other = 0.0, 0.0
+    for k in range(COMPONENTS):
         mean, inverse = work.means[k], work.inverses[k]
-        at_a, at_b = (a - mean) * inverse, (b - mean) * inverse
-        at_middle = (middle - mean) * inverse
-        one, other = logistic_mass(at_middle, at_b), logistic_mass(at_a, at_middle)
-        if inner:
-            other += logistic_mass(at_b, (c - mean) * inverse)
-        whole = one + other
-        place = np.int64(2048)
-        if whole > 1e-18:
-            place = np.int64(one / whole * 4096.0)
-        work.inputs[k] = np.int32(STRETCH[min(max(place, np.int64(0)), np.int64(4095))])
+        one = logistic_mass((low - mean) * inverse, (high - mean) * inverse)
+        other = logistic_mass((a - mean) * inverse, (b - mean) * inverse)
+        if c < d:
+            other += logistic_mass((c - mean) * inverse, (d - mean) * inverse)
+        if k < EXPERTS:
+            work.inputs[k] = _opinion(one, other)
+        mixed_one += work.shares[k] * one
+        mixed_other += work.shares[k] * other
+    work.inputs[MIXTURE] = _opinion(mixed_one, mixed_other)
 
 
 @compiled
@@ -120,20 +146,13 @@ def _code_number(
     bottom, top = np.float64(low) - 0.5, np.float64(high) + 0.5
     under, over = np.float64(centre) - 0.5, np.float64(centre) + 0.5
     if coder.mixing:
-        _expect(work, bottom, under, over, top, True)
+        _expect(work, under, over, bottom, under, over, top)
     if _decide(np.int64(x == centre), np.int64(_SAME), model, work, coder):
         return centre
     up = np.int64(centre == low)
     if low < centre < high:
         if coder.mixing:
-            for k in range(EXPERTS):
-                mean, inverse = work.means[k], work.inverses[k]
-                one = logistic_mass((over - mean) * inverse, (top - mean) * inverse)
-                whole = one + logistic_mass((bottom - mean) * inverse, (under - mean) * inverse)
-                place = np.int64(2048)
-                if whole > 1e-18:
-                    place = np.int64(one / whole * 4096.0)
-                work.inputs[k] = np.int32(STRETCH[min(max(place, np.int64(0)), np.int64(4095))])
+            _expect(work, over, top, bottom, under, 0.0, 0.0)
         up = _decide(np.int64(x > centre), np.int64(_UP), model, work, coder)
     room = high - centre if up else centre - low
     distance = x - centre - 1 if up else centre - x - 1
@@ -146,16 +165,13 @@ def _ask(
     work: Work, centre: Number, up: Number, start: Number, middle: Number, end: Number
 ) -> None:
     """The chances of ``middle .. end`` against ``start .. middle``, distances on one side."""
+    a, m, b = np.float64(start), np.float64(middle), np.float64(end)
     if up:
         origin = np.float64(centre) + 0.5
-        a, m, b = np.float64(start), np.float64(middle), np.float64(end)
-        _expect(work, origin + a, origin + m, origin + b, 0.0, False)
-        return
-    origin = np.float64(centre) - 0.5
-    # Mirrored, "one" is the lower interval: its chance is the complement of the upper one's.
-    _expect(work, origin - np.float64(end), origin - np.float64(middle), origin - start, 0.0, False)
-    for k in range(EXPERTS):
-        work.inputs[k] = -work.inputs[k]
+        _expect(work, origin + m, origin + b, origin + a, origin + m, 0.0, 0.0)
+    else:
+        origin = np.float64(centre) - 0.5
+        _expect(work, origin - b, origin - m, origin - m, origin - a, 0.0, 0.0)
 
 
 @compiled
@@ -228,9 +244,10 @@ def _joined(work: Work, moments: Floats) -> Number:
 def _learn(moments: Floats, work: Work, target: Number, weight: Number) -> None:
     for i in range(REGRESSORS):
         scaled = work.regressors[i] * weight
-        for j in range(i, REGRESSORS):
-            moments[i, j] = moments[i, j] * _DECAY + scaled * work.regressors[j]
-        moments[i, REGRESSORS] = moments[i, REGRESSORS] * _DECAY + scaled * target
+        for j in range(i, REGRESSORS + 1):
+            other = work.regressors[j] if j < REGRESSORS else target
+            moment = moments[i, j] * _DECAY + scaled * other
+            moments[i, j] = moment if abs(moment) > _NOTHING else 0.0
 
 
 @compiled
@@ -239,6 +256,21 @@ def _clamped(value: Number, low: Number, high: Number) -> Number:
     if not value > low:
         return low
     return min(value, high)
+
+
+@compiled
+def _open_group(near: Number, model: Model, work: Work) -> None:
+    """What fitted the last group of channels goes into its priors; the next one's are taken."""
+    row = np.int64(work.memory[_ROW])
+    degree: Number = min(work.degrees[0], np.int64(DEGREES - 1))
+    chosen = degree * CLASSES + near
+    for e in range(COMPONENTS):
+        prior = model.priors[row, e]
+        prior += (work.shares[e] - prior) * _PRIOR_RATE
+        model.priors[row, e] = max(prior, _LEAST_PRIOR)
+    for e in range(COMPONENTS):
+        work.shares[e] = model.priors[chosen, e]
+    work.memory[_ROW] = np.float64(chosen)
 
 
 @compiled
@@ -257,13 +289,17 @@ def code_channel(
         coder: the range coder.
     """
     low, high = span.low[k], span.high[k]
+    known = work.around[2, k]
+    before = model.residuals[value, k - 1] if k > 0 else work.memory[_BEFORE]
+    missed = work.around[1, k] / known if known > 0.0 else abs(before)
+    near, earlier = _class_of(missed, span.shift[k]), _class_of(abs(before), span.shift[k])
+    if k % _GROUP == 0:
+        _open_group(near, model, work)
     if low == high:
         return low
     bottom, top = np.float64(low), np.float64(high)
     own = min(k, np.int64(CHANNEL_CLASSES - 1))
-    known = work.around[2, k]
     trend = work.around[0, k] / known if known > 0.0 else 0.0
-    before = model.residuals[value, k - 1] if k > 0 else work.memory[7]
     first = _clamped(work.predictions[0, k], bottom, top)
     for e in range(PREDICTIONS):
         work.means[e] = _clamped(work.predictions[e, k], bottom, top)
@@ -276,28 +312,40 @@ def code_channel(
     joined = _clamped(first + _joined(work, moments), bottom, top)
     work.means[_JOINED] = joined
     work.means[_JOINED_AGAIN] = joined
-    missed = work.around[1, k] / known if known > 0.0 else abs(before)
-    near, earlier = _class_of(missed, span.shift[k]), _class_of(abs(before), span.shift[k])
     best = np.int64(0)
     for e in range(EXPERTS):
         miss = model.misses[e, k, earlier if e == _JOINED_AGAIN else near]
-        work.inverses[e] = 1.0 / (max(miss, _FEWEST) * 0.72)
+        work.inverses[e] = 1.0 / (max(miss, _FEWEST) * _SCALE)
         if e < _JOINED_AGAIN and miss < model.misses[best, k, near]:
             best = np.int64(e)
+    for e in range(PREDICTIONS):
+        work.means[EXPERTS + e] = work.means[e]
+        work.inverses[EXPERTS + e] = 1.0 / _NARROW
     _choose(work, k, own, near, earlier, trend, before, best, span.shift[k])
     centre = np.int64(np.floor(_clamped(work.means[best] + 0.5, bottom, top)))
     x = _code_number(x, low, high, centre, model, work, coder)
     target = np.float64(x)
+    whole = 0.0
+    for e in range(COMPONENTS):
+        mean, inverse = work.means[e], work.inverses[e]
+        work.shares[e] *= _LEAST_FIT + logistic_mass(
+            (target - 0.5 - mean) * inverse, (target + 0.5 - mean) * inverse
+        )
+        whole += work.shares[e]
+    for e in range(COMPONENTS):
+        work.shares[e] /= whole
     for e in range(EXPERTS):
-        row = earlier if e == _JOINED_AGAIN else near
-        count = model.counts[e, k, row]
+        line = earlier if e == _JOINED_AGAIN else near
+        count = model.counts[e, k, line]
         rate = 1.0 / min(count + _QUICK, _SLOW)
-        model.misses[e, k, row] += (abs(target - work.means[e]) - model.misses[e, k, row]) * rate
-        model.counts[e, k, row] = min(count + 1.0, _SLOW)
+        missed = model.misses[e, k, line]
+        missed += (abs(target - work.means[e]) - missed) * rate
+        model.misses[e, k, line] = max(missed, _LEAST_MISS)
+        model.counts[e, k, line] = min(count + 1.0, _SLOW)
     miss = model.misses[_JOINED, k, near]
     _learn(moments, work, target - first, 1.0 / (miss * miss + 0.25))
     model.residuals[value, k] = target - joined
-    work.memory[7] = target - joined
+    work.memory[_BEFORE] = target - joined
     return x
 
 

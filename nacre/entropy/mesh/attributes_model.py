@@ -26,6 +26,8 @@ REGRESSORS = 8
 """Differences of predictions, the neighbours' residual, residuals of the two channels before."""
 CLASSES = 16
 """Of how much neighbours missed."""
+DEGREES = 4
+"""Complete triangles around a value: none, 1, 2, more."""
 CHANNEL_CLASSES = 4
 """Channels from the fourth on share what they learn, but for the widths of the experts."""
 CONTEXTS = 6
@@ -33,8 +35,12 @@ SLOTS = 128
 """Of counters in a context, for each class of channels."""
 NODES = 192
 INPUTS = 16
-BIAS = EXPERTS + CONTEXTS
-_EXPERT_WEIGHT, _COUNTER_WEIGHT = 0.09, 0.07
+COMPONENTS = EXPERTS + PREDICTIONS
+"""Of the mixture: experts, and a narrow one at each prediction."""
+MIXTURE = EXPERTS + CONTEXTS
+BIAS = MIXTURE + 1
+_EXPERT_WEIGHT, _COUNTER_WEIGHT, _MIXTURE_WEIGHT = 0.02, 0.02, 0.25
+"""At first; two rows are added."""
 _STEPS_PER_NAT = 32
 _NATS = 40
 
@@ -79,6 +85,7 @@ class Model(NamedTuple):
         counts: how often, ``[experts, K, classes]``.
         moments: of the regressors and the target, ``[channel classes, 8, 9]``.
         residuals: what the joined prediction missed by, ``[n, K]``.
+        priors: shares of the components by triangles and class, ``[degrees * classes, 14]``.
     """
 
     counters: Counters
@@ -87,6 +94,7 @@ class Model(NamedTuple):
     counts: Floats
     moments: Floats
     residuals: Floats
+    priors: Floats
 
 
 class Work(NamedTuple):
@@ -96,15 +104,16 @@ class Work(NamedTuple):
         predictions: ``[PREDICTIONS, K]``.
         around: of neighbours, sums of residuals, of their magnitudes, and how many, ``[3, K]``.
         degrees: complete triangles around the value, and known neighbours, int64 ``[2]``.
-        means: of each expert, float64 ``[EXPERTS]``.
-        inverses: one over its scale, float64 ``[EXPERTS]``.
+        means: of each component, float64 ``[COMPONENTS]``.
+        inverses: one over its scale, float64 ``[COMPONENTS]``.
         inputs: int32 ``[INPUTS]``.
         slots: of each context, int64 ``[contexts]``.
         rows: the rows of weights before the node is added, int64 ``[2]``.
         regressors: float64 ``[REGRESSORS]``.
         system: float64 ``[REGRESSORS, REGRESSORS + 1]``.
         sums: for predictors, ``[8, K + 1]``.
-        memory: what predictors keep from value to value, float64 ``[8]``.
+        memory: what is kept from value to value, float64 ``[8]``: predictors have 0 to 3.
+        shares: of the mixture's components, float64 ``[COMPONENTS]``.
     """
 
     predictions: Floats
@@ -119,6 +128,7 @@ class Work(NamedTuple):
     system: Floats
     sums: Floats
     memory: Floats
+    shares: Floats
 
 
 class Range(NamedTuple):
@@ -141,7 +151,8 @@ def new_model(count: int, channels: int, spans: list[int]) -> Model:
     """A model that has seen nothing, for ``count`` values of channels with those spans."""
     weights = np.zeros((NODES * (CHANNEL_CLASSES + CLASSES), INPUTS), np.int32)
     weights[:, :EXPERTS] = round(_EXPERT_WEIGHT * (1 << WEIGHT_BITS))
-    weights[:, EXPERTS:BIAS] = round(_COUNTER_WEIGHT * (1 << WEIGHT_BITS))
+    weights[:, EXPERTS:MIXTURE] = round(_COUNTER_WEIGHT * (1 << WEIGHT_BITS))
+    weights[:, MIXTURE] = round(_MIXTURE_WEIGHT * (1 << WEIGHT_BITS))
     misses = np.empty((EXPERTS, channels, CLASSES), np.float64)
     misses[:] = np.array([max(1.0, span / 64) for span in spans])[None, :, None]
     return Model(
@@ -151,6 +162,7 @@ def new_model(count: int, channels: int, spans: list[int]) -> Model:
         np.zeros((EXPERTS, channels, CLASSES)),
         np.zeros((CHANNEL_CLASSES, REGRESSORS, REGRESSORS + 1)),
         np.zeros((count, channels)),
+        np.full((DEGREES * CLASSES, COMPONENTS), 1.0 / COMPONENTS),
     )
 
 
@@ -160,8 +172,8 @@ def new_work(channels: int) -> Work:
         np.zeros((PREDICTIONS, channels)),
         np.zeros((3, channels)),
         np.zeros(2, np.int64),
-        np.zeros(EXPERTS),
-        np.zeros(EXPERTS),
+        np.zeros(COMPONENTS),
+        np.zeros(COMPONENTS),
         np.zeros(INPUTS, np.int32),
         np.zeros(CONTEXTS, np.int64),
         np.zeros(2, np.int64),
@@ -169,6 +181,7 @@ def new_work(channels: int) -> Work:
         np.zeros((REGRESSORS, REGRESSORS + 1)),
         np.zeros((8, channels + 1)),
         np.zeros(8),
+        np.full(COMPONENTS, 1.0 / COMPONENTS),
     )
 
 

@@ -24,7 +24,7 @@ WEIGHTINGS = 3
 _TURN = 1
 """Places ``_TURN + w`` of the memory: how far weighting w misses lately."""
 _FORGET = 1.0 / 64
-_HALF = 0.49
+_HALF, _LEAST = 0.49, 1e-9
 # arccos(x) = sqrt(1 - x) * polynomial, to 2e-8 (Abramowitz and Stegun, 4.4.46).
 _ARCCOS = np.array(
     [
@@ -287,4 +287,5 @@ def learn_weighting(work: Work, s: Number, t: Number) -> None:
     for w in range(WEIGHTINGS):
         missed = abs(np.float64(s) - work.predictions[w, 0])
         missed += abs(np.float64(t) - work.predictions[w, 1])
-        work.memory[_TURN + w] += (missed - work.memory[_TURN + w]) * _FORGET
+        lately = work.memory[_TURN + w]
+        work.memory[_TURN + w] = max(lately + (missed - lately) * _FORGET, _LEAST)

@@ -76,7 +76,9 @@ def values_of(name: str) -> tuple[Int64s, str, int]:
     if name == "wide":
         return rng.integers(-(2**51) + 1, 2**51, (len(POINTS), 2)), "generic", 0
     if name == "many":
-        return np.rint(50 * np.tile(wave, 3)[:, :7]).astype(np.int64), "generic", 0
+        values = np.rint(50 * np.tile(wave, 3)[:, :7]).astype(np.int64)
+        values[:, [0, 4]] = 3
+        return values, "generic", 0
     return np.rint(300 * ANGLES).astype(np.int64), "uv", 0
 
 
