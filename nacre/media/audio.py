@@ -259,6 +259,8 @@ def _from_path(path: Path, limits: Limits, raw: RawFormat | None) -> AudioReader
 
 
 def _from_file(file: Any, limits: Limits, raw: RawFormat | None) -> AudioReader:
+    if isinstance(file, io.TextIOBase):
+        raise InputError("a file object that gives text; open it in binary mode")
     seekable = hasattr(file, "seekable") and file.seekable()
     if seekable and file.tell() == 0:
         return read_file(file, "the input", limits, raw)
@@ -281,7 +283,7 @@ def _spooled(file: Any, limits: Limits) -> Any:
         while spooled.tell() <= most:
             piece = file.read(1 << 20)
             if not isinstance(piece, bytes):
-                raise InputError("a file object that gives text; open it in binary mode")
+                raise InputError("a file object that gives no bytes; open it in binary mode")
             if not piece:
                 return spooled
             spooled.write(piece)

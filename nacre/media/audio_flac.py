@@ -76,6 +76,8 @@ def read_flac(file: BinaryIO, name: str, found: Found) -> FlacInfo:
             raise InputError(f"{name}: cut short in the metadata of a FLAC file")
         last, kind, size = bool(head[0] & 0x80), head[0] & 0x7F, int.from_bytes(head[1:], "big")
         kept += size
+        if kind == CUESHEET:
+            found.notes.append("the cue sheet of a compact disc is left out")
         if kind not in (STREAMINFO, APPLICATION, COMMENTS, PICTURE) or kept > 4 * MAX_CONTENT:
             file.seek(size, 1)
             continue

@@ -87,13 +87,31 @@ def _frames(body: bytes) -> Iterator[tuple[str, bytes]]:
     while place + head <= len(data) and data[place] != 0:
         name = data[place : place + letters].decode("ascii", "replace")
         octets = data[place + letters : place + 2 * letters]
-        length = _unsafe(octets) if version == 4 else int.from_bytes(octets, "big")
         marks = data[place + 9] if version > 2 else 0
         place += head
+        length = _length(octets, version, data, place)
         if place + length > len(data):
             raise FormatError(f"the ID3 frame {name} is longer than its tag")
         yield name, _content(data[place : place + length], version, marks)
         place += length
+
+
+def _length(octets: bytes, version: int, data: bytes, place: int) -> int:
+    """Bytes of the frame whose content begins at ``place``.
+
+    Version 2.4 writes them in seven bits of each byte; old iTunes did not, which shows where no
+    frame follows.
+    """
+    plain, safe = int.from_bytes(octets, "big"), _unsafe(octets)
+    if version < 4 or plain == safe:
+        return plain
+
+    def leads_on(length: int) -> bool:
+        follows = data[place + length : place + length + 4]
+        inside = place + length <= len(data)
+        return inside and (not follows.strip(b"\0") or (follows.isalnum() and follows.isupper()))
+
+    return plain if leads_on(plain) and not leads_on(safe) else safe
 
 
 def _content(data: bytes, version: int, marks: int) -> bytes:

@@ -123,8 +123,16 @@ def read_ogg(file: BinaryIO, name: str, found: Found) -> int:
     return position
 
 
-def splice(coded: BinaryIO, target: BinaryIO, metadata: AudioMetadata) -> None:
+def splice(
+    coded: BinaryIO, target: BinaryIO, metadata: AudioMetadata, *, length: int | None = None
+) -> None:
     """Copy an Ogg file of Vorbis or Opus with ``metadata`` instead of its comments.
+
+    Args:
+        coded: the file.
+        target: gets the copy.
+        metadata: tags, pictures and channel mask.
+        length: of an Opus file, samples at 48 kHz after which it is to end; None: as it does.
 
     Raises:
         FormatError: ``coded`` is no such file.
@@ -139,8 +147,13 @@ def splice(coded: BinaryIO, target: BinaryIO, metadata: AudioMetadata) -> None:
     for page in _paged(headers, first.serial):
         sequence += 1
         target.write(page.to_bytes(sequence))
+    skipped = int.from_bytes(first.body[10:12], "little")
     for page in source:
         sequence += 1
+        if length is not None and page.position >= skipped + length:
+            page.position, page.flags = skipped + length, page.flags | LAST
+            target.write(page.to_bytes(sequence))
+            return
         target.write(page.to_bytes(sequence))
 
 

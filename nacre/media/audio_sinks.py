@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -32,6 +35,8 @@ _FLAC_SUBTYPES = {8: "PCM_S8", 16: "PCM_16", 24: "PCM_24"}
 
 CODED_SAMPLES = 1 << 14
 """Samples that libsndfile gets at once: its Vorbis encoder runs out of stack at millions."""
+
+OPUS_FLUSH_MS = 60
 
 
 class Sink(Protocol):
@@ -109,6 +114,31 @@ class PlainSink:
         """Nothing is held."""
 
 
+class _Spool:
+    """A temporary file for libsndfile, which cannot pass errors of the system on.
+
+    Attributes:
+        file: to read what was coded.
+        error: the first that writing met, if any.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        # Not buffered, so that it is writing that fails and not some later seek.
+        self.file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115
+        self.error: OSError | None = None
+        self.read, self.seek, self.tell = self.file.read, self.file.seek, self.file.tell
+
+    def write(self, data: bytes) -> int:
+        """Append; what fails is remembered."""
+        done = 0
+        try:
+            while done < len(data):
+                done += self.file.write(data[done:])
+        except OSError as error:
+            self.error = self.error or error
+        return done
+
+
 class CodedSink:
     """Samples that libsndfile codes into a temporary file; metadata is put in on the way out."""
 
@@ -116,13 +146,13 @@ class CodedSink:
         self, file: Any, folder: Path | None, kind: str, shape: AudioShape, metadata: AudioMetadata
     ) -> None:
         self._file, self._kind, self._shape, self._metadata = file, kind, shape, metadata
-        self._coded = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed with this
+        self._spool = _Spool(folder)
         form, subtype = _LOSSY.get(kind) or ("FLAC", _FLAC_SUBTYPES[shape.depth])
         rate, channels = shape.sample_rate_hz, shape.channels
         try:
-            self._encoder = Sequential(self._coded, "w", rate, channels, subtype, format=form)
+            self._encoder = Sequential(self._spool, "w", rate, channels, subtype, format=form)
         except soundfile.SoundFileError:
-            self._coded.close()
+            self._spool.file.close()
             raise InputError(
                 f"{form} cannot hold {channels} channels at {rate} Hz; use .wav"
             ) from None
@@ -140,34 +170,55 @@ class CodedSink:
                     )
             else:
                 piece = piece.astype(np.float32) / np.float32(2.0 ** (self._shape.depth - 1))
-            try:
-                self._encoder.write(piece)
-            except soundfile.SoundFileError as error:
+            self._checked(functools.partial(self._encoder.write, piece))
+
+    def _checked(self, call: Callable[[], object]) -> None:
+        """Call into libsndfile.
+
+        Raises:
+            OSError: the system refuses to write what was coded.
+            InputError: libsndfile cannot code it.
+        """
+        try:
+            call()
+        except (soundfile.SoundFileError, AssertionError) as error:  # it asserts what was written
+            if self._spool.error is None:
                 raise InputError(f"cannot code as {self._kind} ({error})") from None
+        if self._spool.error is not None:
+            raise self._spool.error
 
     def end(self) -> list[str]:
         """Complete the file; notes on what it does not hold."""
-        self._encoder.close()
-        self._coded.seek(0)
+        length = None
+        if self._kind == "opus":
+            # libsndfile does not flush the encoder: what it keeps back is pushed out by silence.
+            rate, channels = self._shape.sample_rate_hz, self._shape.channels
+            silence = np.zeros((rate * OPUS_FLUSH_MS // 1000, channels), np.float32)
+            self._checked(functools.partial(self._encoder.write, silence))
+            length = self._shape.samples * (48000 // rate)
+        self._checked(self._encoder.close)
+        coded = self._spool.file
+        coded.seek(0)
         metadata, notes = self._metadata, []
         if self._kind == "flac":
             if not self._shape.samples:
                 notes = audio_flac.write_empty(self._file, self._shape, metadata)
             else:
-                notes = audio_flac.splice(self._coded, self._file, metadata)
+                notes = audio_flac.splice(coded, self._file, metadata)
         elif self._kind == "mp3":
             self._file.write(write_id3(metadata))
-            shutil.copyfileobj(self._coded, self._file, 1 << 20)
+            shutil.copyfileobj(coded, self._file, 1 << 20)
             if metadata.channel_mask is not None:
                 notes.append("MP3 files do not hold a channel mask")
         else:
-            audio_ogg.splice(self._coded, self._file, metadata)
+            audio_ogg.splice(coded, self._file, metadata, length=length)
         if metadata.cues and self._kind != "flac":
             notes.append(f"{len(metadata.cues)} cue points are left out")
-        self._coded.close()
+        coded.close()
         return notes
 
     def abandon(self) -> None:
         """Free what is held."""
-        self._encoder.close()
-        self._coded.close()
+        with contextlib.suppress(soundfile.SoundFileError):
+            self._encoder.close()
+        self._spool.file.close()
