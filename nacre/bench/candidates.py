@@ -94,9 +94,10 @@ def own_candidate(text: str, *, device: str = "cpu") -> Candidate:
     for option in options:
         if option not in known:
             raise InputError(f"{text}: {name} has no option {option!r}; it has {', '.join(known)}")
-    card = registry.find_model(model or codec.models[0], codec=name) if codec.models else None
+    # A codec that picks its model says which in each stream.
+    named = model is not None or (codec.models and not getattr(codec, "picks_model", False))
+    card = registry.find_model(model or codec.models[0], codec=name) if named else None
     decoder = nacre.Decoder(device, model=model)
-
     kind = _KINDS[entry.medium]
     lossless = entry.lossless or options.get("lossless") is True
 

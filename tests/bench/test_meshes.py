@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nacre import registry
 from nacre.bench.candidates import candidate
 from nacre.bench.media import medium_of
 from nacre.bench.mesh_peers import MESH_PEERS, draco_expected
@@ -183,3 +184,23 @@ def test_the_table_has_means_of_ratios_and_the_worst_mesh():
     assert "| own | 0.5000 | 1.50000 |" in text, "the largest, the mean"
     other = size_table(WORDS, records, command="x", reference="own")
     assert "| draco-10 | 500 | 2.00 | +16.3 % | +8.0 % | b +25.0 % |" in other
+
+
+@pytest.mark.parametrize("options", ["effort=1", "effort=2", "effort=2:lossless=true"])
+def test_nacres_own_codec_is_held_to_its_grid(options: str):
+    if "circuit-mesh" not in registry.CODECS:
+        pytest.skip("there is no codec of meshes here")
+    mesh, one = blob(3), candidate(f"circuit-mesh:{options}")
+    bits = None if one.lossless else 11
+    assert one.qualities == (() if one.lossless else (11.0, 14.0))
+    data = one.encode(mesh, bits, 1)
+    figures = mesh_distances(one, mesh, one.decode(data, 1), bits)
+    assert figures["identical"] is one.lossless
+    reference = MESH_PEERS["xz-planes" if one.lossless else "draco-10"]
+    assert len(data) < len(reference.encode(mesh, bits, 1))
+    if not one.lossless:
+        assert 0.4 < figures["max_error_steps"] < 0.501
+        with pytest.raises(InputError, match="not the original's"):
+            mesh_distances(one, mesh, one.decode(data, 1), 12)
+        with pytest.raises(InputError, match="asked for by --bits"):
+            candidate(f"circuit-mesh:{options}:bits=9")
