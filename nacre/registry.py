@@ -108,6 +108,16 @@ CODECS: dict[str, CodecEntry] = {
             "nacre.entropy.circuits.payload:details",
         ),
         CodecEntry(
+            "circuit-mesh",
+            8,
+            "mesh",
+            False,
+            "nacre.codecs.circuit_mesh:CircuitMesh",
+            "meshes and scenes, connectivity exact; positions on a grid, or exact with --lossless",
+            "nacre.entropy.mesh.payload:details",
+            exact=True,
+        ),
+        CodecEntry(
             "circuit-splat",
             9,
             "splat",

@@ -18,6 +18,7 @@ LAYERS = [
     {"stream", "models"},
     {"media", "transforms", "entropy"},
     {"circuit_models", "circuit_photos", "mesh_models"},
+    {"mesh_attributes", "mesh_decoding", "mesh_payload"},
     {"codecs", "compare"},
     {"registry"},
     {"decoding", "targets", "mesh_targets"},
@@ -29,7 +30,7 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 
 # What only some parts may import, and only when it is needed.
 TORCH_FREE_AT_IMPORT = {"stream", "media", "cli"} | {
-    name for names in (*LAYERS[:2], *LAYERS[5:9]) for name in names
+    name for names in (*LAYERS[:2], *LAYERS[6:10]) for name in names
 }
 
 

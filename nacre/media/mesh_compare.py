@@ -68,7 +68,9 @@ def _corners(mesh: Mesh) -> list[Bytes]:
         if each.domain == "vertex":
             found.append(_bytes(each.values[flat]))
         elif each.index is not None:
-            found.append(_bytes(each.of_corners(mesh.faces).reshape(len(flat), -1)))
+            found.append(
+                _bytes(each.of_corners(mesh.faces).reshape(len(flat), each.values.shape[1]))
+            )
             found.append(_bytes((each.index.ravel() >= 0)[:, None]))
     return found
 

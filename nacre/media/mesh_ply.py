@@ -175,7 +175,8 @@ def write_mesh_ply(mesh: Mesh) -> bytes:
     faces: list[tuple[str, npt.NDArray[Any], bool]] = [("vertex_indices", mesh.faces, True)]
     for each in mesh.attributes:
         if each.domain == "corner":
-            values = each.of_corners(mesh.faces).reshape(len(mesh.faces), -1)
+            width = 3 * each.values.shape[1]
+            values = each.of_corners(mesh.faces).reshape(len(mesh.faces), width)
             if values.shape[1] < 256:
                 title = USUAL.get(each.kind, "")
                 if not title or any(title == name for name, _, _ in faces):
