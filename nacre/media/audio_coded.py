@@ -12,7 +12,7 @@ import soundfile
 
 from nacre.errors import InputError
 from nacre.limits import Limits
-from nacre.media.audio_flac import FlacInfo, read_flac
+from nacre.media.audio_flac import FlacInfo, bare, read_flac
 from nacre.media.audio_metadata import Found
 from nacre.media.audio_mp3 import read_mp3
 from nacre.media.audio_ogg import read_ogg
@@ -87,6 +87,7 @@ def open_coded(
         info = read_flac(file, name, found)
         if info.depth not in (8, 16, 24):
             raise InputError(f"{name}: FLAC of {info.depth} bits; 8, 16 and 24 can be read")
+        source = bare(file, info)
     elif kind == "ogg":
         position = read_ogg(file, name, found)
     elif kind == "mp3":

@@ -20,6 +20,7 @@ from nacre.media.audio_comments import (
     write_picture,
 )
 from nacre.media.audio_id3 import HEADER_BYTES, read_id3, tag_bytes
+from nacre.media.audio_joined import Joined
 from nacre.media.audio_metadata import AudioMetadata, Found
 from nacre.media.audio_riff import read_cues, read_list
 from nacre.media.audio_riff_write import MAX_RIFF, cue_chunks
@@ -39,6 +40,8 @@ class FlacInfo:
         channels, sample_rate_hz, depth: of the samples.
         samples: of one channel; 0: not known.
         md5: of all samples, interleaved, little-endian, in whole bytes; zeros: not known.
+        block: all of it.
+        start: the first byte of the file's frames.
     """
 
     channels: int
@@ -46,6 +49,8 @@ class FlacInfo:
     depth: int
     samples: int
     md5: bytes
+    block: bytes
+    start: int
 
 
 def skip_id3(file: BinaryIO) -> int:
@@ -69,7 +74,7 @@ def read_flac(file: BinaryIO, name: str, found: Found) -> FlacInfo:
     file.seek(start)
     if file.read(4) != b"fLaC":
         raise InputError(f"{name}: an ID3 tag with no FLAC or MP3 data behind it")
-    info, tagged, last, kept = None, False, False, 0
+    stream_info, tagged, last, kept = None, False, False, 0
     while not last:
         head = file.read(4)
         if len(head) < 4:
@@ -85,19 +90,19 @@ def read_flac(file: BinaryIO, name: str, found: Found) -> FlacInfo:
         if len(body) < size:
             raise InputError(f"{name}: cut short in the metadata of a FLAC file")
         if kind == STREAMINFO:
-            info = _read_info(body, name)
-        elif kind == COMMENTS:
-            tagged = True
+            stream_info = body
+        tagged = tagged or kind == COMMENTS
         _read_block(kind, body, found)
-    if info is None:
+    if stream_info is None:
         raise InputError(f"{name}: a FLAC file without a STREAMINFO block")
+    info = _read_info(stream_info, file.tell(), name)
     if start and not tagged:
         file.seek(0)
         found.take("an ID3 tag", read_id3, file.read(min(start, MAX_CONTENT)))
     return info
 
 
-def _read_info(body: bytes, name: str) -> FlacInfo:
+def _read_info(body: bytes, start: int, name: str) -> FlacInfo:
     if len(body) != 34:
         raise InputError(f"{name}: a STREAMINFO block of {len(body)} bytes, 34 are expected")
     packed = int.from_bytes(body[10:18], "big")
@@ -107,6 +112,8 @@ def _read_info(body: bytes, name: str) -> FlacInfo:
         depth=(packed >> 36 & 31) + 1,
         samples=packed & (1 << 36) - 1,
         md5=body[18:],
+        block=body,
+        start=start,
     )
 
 
@@ -121,6 +128,11 @@ def _read_block(kind: int, body: bytes, found: Found) -> None:
             found.take("the list of cue points", read_cues, body[12:])
         elif body[4:8] == b"LIST" and body[12:16] == b"adtl":
             found.take("a list of texts", read_list, body[12:])
+
+
+def bare(file: BinaryIO, info: FlacInfo) -> Joined:
+    """``file`` without metadata: libFLAC gives up where comments or pictures are damaged."""
+    return Joined(b"fLaC\x80\0\0\x22" + info.block, file, info.start)
 
 
 def splice(coded: BinaryIO, target: BinaryIO, metadata: AudioMetadata) -> list[str]:

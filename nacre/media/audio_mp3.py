@@ -8,15 +8,14 @@ Sources: ISO 11172-3, 2.4.2.3 (frame header); Xing's and LAME's documents of the
 
 from __future__ import annotations
 
-import io
-import os
 import struct
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from nacre.errors import InputError
 from nacre.media.audio_flac import skip_id3
 from nacre.media.audio_id3 import read_id3, read_id3v1
+from nacre.media.audio_joined import Joined
 from nacre.media.audio_metadata import Found
 from nacre.media.metadata import MAX_CONTENT
 
@@ -62,44 +61,6 @@ def _header(octets: bytes) -> _Header | None:
     mono = word >> 6 & 3 == 3
     side = (17 if mono else 32) if first else (9 if mono else 17)
     return _Header(word, size, 4 + side)
-
-
-class Joined(io.RawIOBase):
-    """A file whose first bytes are ``head``, and that goes on with ``file`` from ``start``."""
-
-    def __init__(self, head: bytes, file: BinaryIO, start: int) -> None:
-        self._head, self._file, self._start = head, file, start
-        self._size = len(head) + file.seek(0, 2) - start
-        self._place = 0
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move; the new place is returned."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
-        self._place = max(base + offset, 0)
-        return self._place
-
-    def tell(self) -> int:
-        """The place."""
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill ``buffer`` but at the end; the number of bytes is returned."""
-        size = len(buffer)
-        out = self._head[self._place : self._place + size]
-        if len(out) < size:
-            self._file.seek(max(self._place - len(self._head), 0) + self._start)
-            out += self._file.read(size - len(out))
-        buffer[: len(out)] = out
-        self._place += len(out)
-        return len(out)
 
 
 def read_mp3(file: BinaryIO, size: int, name: str, found: Found) -> Joined | None:
