@@ -75,7 +75,7 @@ def read_mp3(file: BinaryIO, size: int, name: str, found: Found) -> Joined | Non
     """
     start = _read_tags(file, size, found)
     file.seek(start)
-    head = file.read(512)
+    head = file.read(512).ljust(512, b"\0")
     first = _header(head[:4])
     if first is None:
         return None

@@ -45,7 +45,7 @@ class AudioReader:
     ) -> None:
         self.shape = shape
         self.metadata: AudioMetadata = found.metadata()
-        self.notes: tuple[str, ...] = tuple(found.notes)
+        self.notes: tuple[str, ...] = tuple(dict.fromkeys(found.notes))
         self._passes, self._name, self._owned = passes, name, owned
 
     def blocks(self, samples: int = BLOCK_SAMPLES) -> Iterator[Samples]:

@@ -157,6 +157,13 @@ def test_compressed_files_that_are_cut_short(tmp_path: Path, kind: str, kept: fl
         load_audio(data[: int(len(data) * kept)])
 
 
+def test_an_mp3_file_of_few_bytes(tmp_path: Path) -> None:
+    data = file_of(tmp_path / "a.mp3")
+    for size in range(4, 60):
+        with pytest.raises(InputError, match="cut short"):
+            load_audio(data[:size])
+
+
 def test_an_ogg_file_without_its_last_page(tmp_path: Path) -> None:
     data = file_of(tmp_path / "a.ogg", 300_000)
     loaded = load_audio(data[: data.rindex(b"OggS")])
