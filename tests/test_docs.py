@@ -2,8 +2,8 @@
 
 In README.md and docs/*.md all ``python`` blocks of a file run one after the other in one namespace,
 and of its ``bash`` blocks all lines that call nacre's own quick commands, in a folder that holds
-``photo.png``, ``photo.ncr`` (whose bytes are ``data``), a folder ``photos`` and a set of pictures
-``digits.npy``. A block below
+``photo.png``, ``photo.ncr`` (whose bytes are ``data``), a folder ``photos``, a set of pictures
+``digits.npy`` and a mesh, ``model.glb`` and ``model.ply``. A block below
 ``<!-- not run: reason -->`` is left out.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from meshes import sphere
 
 import nacre
 from nacre import registry
@@ -69,6 +70,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: list[Path]) ->
         np.clip(255 - abs((x - 14) ** 2 + (y - 13) ** 2 - 70 - n) * 4, 0, 255) for n in range(9)
     ]
     np.save("digits.npy", np.array(digits, np.uint8))
+    for name in ("model.glb", "model.ply"):
+        nacre.Scene((sphere(24, 36),)).save(name)
     return tmp_path
 
 

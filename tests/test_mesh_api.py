@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from meshes import box_glb, faces_by_position, sphere, with_everything
 
 import nacre
 from nacre.media.detect import kind_of_file, medium_of
 from nacre.media.mesh_compare import same_scene
 from nacre.media.mesh_files import to_files
 from nacre.stream import MeshShape
-from tests.meshes import box_glb, faces_by_position, sphere, with_everything
 
 
 def test_round_trips_of_arrays() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from meshes import box_glb, faces_by_position, sphere
 
 import nacre
 from nacre.cli import run
 from nacre.media.mesh_compare import same_scene
-from tests.meshes import box_glb, faces_by_position, sphere
 
 Capture = pytest.CaptureFixture[str]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meshes import box_glb, soup, sphere, with_everything
 
 from nacre.codecs.circuit_mesh import CircuitMesh, CircuitMeshSettings
 from nacre.errors import FormatError, InputError, LimitExceeded, NacreError
@@ -18,7 +19,6 @@ from nacre.limits import Limits
 from nacre.media.mesh import Attribute, Mesh, Scene, load_mesh
 from nacre.media.mesh_compare import same_mesh, same_scene
 from nacre.stream import MeshShape, Section, SectionKind, Stream
-from tests.meshes import box_glb, soup, sphere, with_everything
 
 CODEC = CircuitMesh()
 NONE = np.zeros((0, 3), np.int32)

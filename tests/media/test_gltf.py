@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from meshes import box_glb, glb
 
 from nacre.errors import InputError
 from nacre.media.mesh import load_mesh
 from nacre.media.mesh_compare import same_mesh, same_scene
 from nacre.media.mesh_files import to_files
-from tests.meshes import box_glb, glb
 
 
 def document_of(data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meshes import faces_by_position, soup, sphere, with_everything
 
 from nacre.errors import InputError, LimitExceeded
 from nacre.limits import Limits
@@ -21,7 +22,6 @@ from nacre.media.mesh import Attribute, Mesh, Scene, load_mesh
 from nacre.media.mesh_arrays import fans, first_uses, narrowed, welded
 from nacre.media.mesh_compare import same_mesh, same_scene
 from nacre.media.mesh_files import to_files
-from tests.meshes import faces_by_position, soup, sphere, with_everything
 
 HOSTILE = Limits(vertices=1 << 16, bytes=1 << 20)
 
