@@ -16,7 +16,7 @@ scene carries beside its meshes. ``nacre/mesh_payload.py`` and ``nacre/entropy/m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -215,9 +215,16 @@ def _grids(item: Scene, settings: CircuitMeshSettings) -> tuple[list[Grid | None
     if all(_fits(mesh.vertices, settings.bits) for mesh in item.meshes):
         return [None] * len(item.meshes), False
     if settings.grid == "mesh" and len(item.meshes) > 1:
-        return [quantize(mesh.vertices, settings.bits)[1] for mesh in item.meshes], False
+        return [_grid(mesh.vertices, settings.bits) for mesh in item.meshes], False
     everything = np.concatenate([mesh.vertices for mesh in item.meshes])
-    return [quantize(everything, settings.bits)[1]] * len(item.meshes), True
+    return [_grid(everything, settings.bits)] * len(item.meshes), True
+
+
+def _grid(vertices: npt.NDArray[Any], bits: int) -> Grid:
+    """The grid of vertices; its origin has no -0, which what is decoded would not have either."""
+    grid = quantize(vertices, bits)[1]
+    x, y, z = grid.origin
+    return replace(grid, origin=(x + 0.0, y + 0.0, z + 0.0))
 
 
 def _fits(vertices: npt.NDArray[Any], bits: int) -> bool:

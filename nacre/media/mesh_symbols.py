@@ -107,7 +107,8 @@ def to_integers(attribute: Attribute, bits: int, *, lossless: bool) -> tuple[Int
     if attribute.kind == "color" and values.size and values.min() >= 0 and values.max() <= 1:
         box = Box((0.0,) * values.shape[1], 1 / ((1 << bits) - 1))
     integers, found = quantize_values(values, bits, box)
-    return integers, Form(*common, GRID, box=found)
+    origin = tuple(value + 0.0 for value in found.origin)  # what is decoded has no -0
+    return integers, Form(*common, GRID, box=Box(origin, found.step))
 
 
 Common = tuple[str, Kind, Domain, str, int]

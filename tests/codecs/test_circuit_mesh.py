@@ -74,6 +74,10 @@ MESHES = {
     "doubles that are floats": Mesh(sphere().vertices.astype(np.float64), sphere().faces),
     "decimals": Mesh(np.float32(np.round(sphere().vertices, 3)), sphere().faces),
     "negative zeros": Mesh(np.float32(np.round(sphere().vertices, 1)) * np.float32(-1), NONE),
+    "low corner at -0": Mesh(
+        np.where(v := sphere().vertices.clip(0), v * np.float32(1.01), np.float32(-0.0)),
+        sphere().faces,
+    ),
     "one place": Mesh(np.full((4, 3), 7, np.float32), np.array([(0, 1, 2), (1, 2, 3)], np.int32)),
 }
 
@@ -99,7 +103,9 @@ def test_kept_order_is_that_of_the_input(name: str) -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 11, 14, 24])
-@pytest.mark.parametrize("name", ["sphere", "everything", "soup", "isolated", "points", "split"])
+@pytest.mark.parametrize(
+    "name", ["sphere", "everything", "soup", "isolated", "points", "split", "low corner at -0"]
+)
 def test_errors_are_within_half_a_step(name: str, bits: int) -> None:
     mesh = MESHES[name]
     mapped = CODEC.encode_mapped(Scene((mesh,)), CircuitMeshSettings(bits=bits, effort=1))
