@@ -158,5 +158,5 @@ def test_options_of_nacres_own_codec_say_what_is_expected(tmp_path: Path):
         one = candidate(f"circuit-splat{options}")
         figures = splat_distances(one, file, one.decode(one.encode(file, None, 1), 1), None)
         assert figures["identical"] is exact
-        rates.append(figures["log_scale"])
+        rates.append(figures["rotation_degrees"])
     assert rates[0] == 0 < rates[1] < rates[2]
