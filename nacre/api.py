@@ -52,6 +52,7 @@ def encode(
     target_size: int | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    textures: str = "keep",
     limits: Limits = Limits.DEFAULT,
     **settings: object,
 ) -> bytes:
@@ -77,6 +78,8 @@ def encode(
         target_bpp: the quality whose file is within 2 % of so many bits per pixel.
         target_psnr: the smallest file that reaches so many dB. Meshes meet a size or a PSNR (of
             the distance of surfaces, against the box's diagonal) with fewer faces and bits.
+        textures: of meshes: ``keep`` their files, or code their pixels ``lossless`` (PNG files) or
+            ``lossy``, where that is shorter; they come back as PNG files.
         limits: what the source may ask for.
         **settings: fields of the codec's settings, such as ``quality=60`` (0 to 100) or
             ``bits=11``.
@@ -116,6 +119,8 @@ def encode(
             f"{'; '.join(item.notes)}: a lossless file would not hold what the source does; "
             "hand in an array or another kind of file, or use a lossy codec"
         )
+    if textures != "keep":
+        item = _pack_textures(item, textures, medium, limits)
     if not chosen:
         data = worker.encode(item, options).to_bytes()
         default = codec is None and lossless and medium == "image"
@@ -245,6 +250,15 @@ def _smaller_by_circuit(image: Image, data: bytes) -> bytes:
         return data
     other: bytes = worker.encode(image, worker.settings()).to_bytes()
     return min(data, other, key=len)
+
+
+def _pack_textures(item: Any, textures: str, medium: str, limits: Limits) -> Any:
+    """A scene with its pictures coded."""
+    from nacre.textures import pack_textures
+
+    if medium != "mesh":
+        raise InputError(f"textures={textures!r} is for meshes, this is {medium}")
+    return pack_textures(item, textures, limits)
 
 
 def _settings(codec: type[Codec], values: dict[str, object], chosen: Sequence[str]) -> Any:

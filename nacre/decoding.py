@@ -11,7 +11,16 @@ from nacre import registry
 from nacre.errors import FormatError, InputError, ModelError
 from nacre.limits import Limits
 from nacre.registry import load_codec
-from nacre.stream import Archive, Header, ImageShape, SectionKind, Shape, Stream, read_header
+from nacre.stream import (
+    Archive,
+    Header,
+    ImageShape,
+    Medium,
+    SectionKind,
+    Shape,
+    Stream,
+    read_header,
+)
 from nacre.stream.archive import LANES
 
 if TYPE_CHECKING:
@@ -70,7 +79,8 @@ class Decoder:
             return self._decode_lanes(stream).numpy()
         if region is not None:
             _check_region(region, stream.shape)
-        return self._codec(stream).decode(stream, region=region)
+        found = self._codec(stream).decode(stream, region=region)
+        return _with_textures(found) if stream.shape.medium == Medium.MESH else found
 
     def decode_item(self, data: Data, index: int, *, region: Region | None = None) -> Image:
         """One picture of an archive (0 is the first), without the rest.
@@ -200,6 +210,13 @@ def read_bytes(data: Data) -> bytes | bytearray | memoryview:
     if not isinstance(content, bytes | bytearray | memoryview):
         raise InputError("the file object gives text; open it in binary mode")
     return content
+
+
+def _with_textures(scene: Any) -> Any:
+    """A scene with the pictures that are streams of their own decoded."""
+    from nacre.textures import unpack_textures
+
+    return unpack_textures(scene)
 
 
 def _in_lanes(stream: Stream) -> bool:

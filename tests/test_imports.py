@@ -21,7 +21,7 @@ LAYERS = [
     {"mesh_attributes", "mesh_decoding", "mesh_payload"},
     {"codecs", "compare"},
     {"registry"},
-    {"decoding", "targets", "mesh_targets"},
+    {"decoding", "targets", "mesh_targets", "textures"},
     {"api", "inspection", "circuits"},
     {"pillow_plugin"},
     {"cli", "bench", "data", "train"},

@@ -7,8 +7,10 @@ import math
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from meshes import box_glb, faces_by_position, sphere, with_everything
+from pictures import file_bytes
 
 import nacre
 from nacre.media.detect import kind_of_file, medium_of
@@ -87,6 +89,33 @@ def test_a_glb_comes_back_with_all_it_holds(tmp_path: Path) -> None:
     assert same_scene(nacre.load_mesh(tmp_path / "again.glb"), nacre.load_mesh(box_glb()))
     bare = nacre.decode(nacre.encode(tmp_path / "box.glb", strip="scene,uvs"))
     assert (bare.document, bare.blobs, bare.mesh.attributes) == ({}, (), ())
+
+
+def test_textures_as_pixels() -> None:
+    y, x = np.mgrid[:48, :48]
+    pixels = np.stack([x * 5 % 256, y * 5 % 256, (x * y) % 256], axis=2).astype(np.uint8)
+    png = file_bytes(PIL.Image.fromarray(pixels))
+    scene = nacre.load_mesh(box_glb())
+    place = next(i for i, blob in enumerate(scene.blobs) if blob.startswith(b"\x89PNG"))
+    blobs = tuple(png if i == place else blob for i, blob in enumerate(scene.blobs))
+    document = {**scene.document, "files": [{"name": "b.png", "blob": len(blobs)}]}
+    scene = nacre.Scene(scene.meshes, document, (*blobs, png))
+    kept = nacre.encode(scene, lossless=True)
+    short = nacre.encode(scene, lossless=True, textures="lossless")
+    assert len(short) < len(kept) - 200
+    decoded = nacre.decode(short)
+    assert np.array_equal(nacre.load_image(decoded.blobs[place]).pixels, pixels)
+    assert np.array_equal(nacre.load_image(decoded.blobs[-1]).pixels, pixels)
+    assert dict(decoded.document) == document
+    assert nacre.verify(short, original=scene).equal is True
+    pixels[0, 0, 0] ^= 1
+    other = file_bytes(PIL.Image.fromarray(pixels))
+    changed = nacre.Scene(scene.meshes, document, (*blobs[:place], other, *blobs[place + 1 :], png))
+    assert nacre.verify(short, original=changed).equal is False
+    with pytest.raises(nacre.InputError, match="keep, lossless, lossy"):
+        nacre.encode(scene, textures="tiny")
+    with pytest.raises(nacre.InputError, match="is for meshes"):
+        nacre.encode(pixels, lossless=True, textures="lossless")
 
 
 @pytest.mark.slow

@@ -53,6 +53,7 @@ class Options:
     target_bpp: float | None
     target_psnr: float | None
     strip: str
+    textures: str
     limits: Limits
     verify: bool
     force: bool
@@ -139,6 +140,9 @@ def encode(
     keep_order: Annotated[
         bool, typer.Option("--keep-order", help="Of a mesh: keep the order of vertices and faces.")
     ] = False,
+    textures: Annotated[
+        str, typer.Option(help="Of a mesh's textures: keep, or code as pixels: lossless, lossy.")
+    ] = "keep",
     target_size: Annotated[
         int | None, typer.Option(min=1, metavar="BYTES", help="Best quality of at most this size.")
     ] = None,
@@ -207,6 +211,7 @@ def encode(
         target_bpp=target_bpp,
         target_psnr=target_psnr,
         strip=strip,
+        textures=textures,
         limits=Limits.parse(limit),
         verify=verify,
         force=force,
@@ -251,6 +256,7 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
         device=options.device,
         limits=options.limits,
         strip=options.strip,
+        textures=options.textures,
         target_size=options.target_size,
         target_bpp=options.target_bpp,
         target_psnr=options.target_psnr,

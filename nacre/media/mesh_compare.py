@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nacre.errors import InputError
 from nacre.media.mesh import Attribute, Mesh, Scene
 from nacre.media.mesh_arrays import first_uses
 
@@ -14,13 +15,27 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def same_scene(a: Scene, b: Scene) -> bool:
-    """Whether documents, blobs and, one by one, the meshes are the same."""
+    """Whether documents, blobs (PNG files by their pixels) and all meshes are the same."""
     return (
         len(a.meshes) == len(b.meshes)
         and dict(a.document) == dict(b.document)
-        and tuple(a.blobs) == tuple(b.blobs)
+        and len(a.blobs) == len(b.blobs)
+        and all(map(same_content, a.blobs, b.blobs))
         and all(same_mesh(one, other) for one, other in zip(a.meshes, b.meshes, strict=True))
     )
+
+
+def same_content(a: bytes, b: bytes) -> bool:
+    """Whether two files are the same bytes, or PNG pictures of the same pixels."""
+    if a == b or a[:4] != b"\x89PNG" or b[:4] != a[:4]:
+        return a == b
+    from nacre.media.image import load_image
+
+    try:
+        one, other = load_image(a).pixels, load_image(b).pixels
+    except InputError:
+        return False
+    return one.dtype == other.dtype and np.array_equal(one, other)
 
 
 def same_mesh(a: Mesh, b: Mesh) -> bool:
