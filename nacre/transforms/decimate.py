@@ -87,22 +87,36 @@ def fit(
         samples: points on it, float64 ``[S, 3]``.
         rounds: how often.
     """
-    points, places = vertices.copy(), _places(original)
+    points = vertices.copy()
     for turn in range(rounds):
-        corners = points[faces]
-        if not face_normals(corners).any():
+        if not face_normals(points[faces]).any():
             return vertices
-        tree = Tree.of(corners)
-        _, there = tree.nearest(samples)
-        own = sample_surface(corners, len(samples), turn)
-        _, back = tree.nearest(own)
-        _, met = original.nearest(own)
-        goal = _feet(own, original.corners[places[met]])
-        targets = np.concatenate([samples, goal])
-        which = np.concatenate([there, back])
-        shares = _shares(np.concatenate([samples, own]), corners[which])
+        which, shares, targets = matched(points, faces, original, samples, turn)
         points = _solve(points, faces[which], shares, targets)
     return points
+
+
+def matched(
+    vertices: Floats, faces: Int32s, original: Tree, samples: Floats, seed: int
+) -> tuple[Int64s, Floats, Floats]:
+    """Where a mesh should go: points on it, and the points of the original that they belong to.
+
+    Samples of the original belong to their nearest points here, samples drawn here to theirs there.
+
+    Returns:
+        The triangle of each point, int64 ``[2 S]``, its shares ``[2 S, 3]`` of the triangle's
+        corners, and the point of the original, ``[2 S, 3]``.
+    """
+    corners = vertices[faces]
+    tree = Tree.of(corners)
+    own = sample_surface(corners, len(samples), seed)
+    _, there = tree.nearest(samples)
+    _, back = tree.nearest(own)
+    _, met = original.nearest(own)
+    feet = _feet(own, original.corners[_places(original)[met]])
+    which = np.concatenate([there, back])
+    shares = _shares(np.concatenate([samples, own]), corners[which])
+    return which, shares, np.concatenate([samples, feet])
 
 
 def _places(tree: Tree) -> Int64s:
