@@ -343,7 +343,7 @@ def code_rows(
     for k in range(CONTEXTS):
         mixture.slots[k] = 0
     for i in range(first, last):
-        rate = np.int64(14 if i < 3000 else 15)
+        rate = np.int64(15 if i < 1000 else (16 if i < 4000 else 18))
         _code_base(
             i, table[i], bits, points, near, seen, turning, learners, candidates, rate,
             mixture, coder,
