@@ -20,6 +20,7 @@ from nacre.entropy.mesh.functions import log2_steps
 from nacre.entropy.mesh.predictors import (
     ANGLE_A,
     ANGLE_B,
+    CLOSING,
     CORNER,
     EDGE,
     EDGE_SCALE,
@@ -29,7 +30,6 @@ from nacre.entropy.mesh.predictors import (
     NORMAL,
     PARALLELOGRAMS,
     SPREAD,
-    VECTORS,
     Net,
     Past,
     View,
@@ -94,7 +94,7 @@ def features(net: Net, view: View, out: Int16s) -> None:
     scale = _GAIN / view.sizes[EDGE_SCALE]
     frame, vectors, sizes, facts = view.frame, view.vectors, view.sizes, view.facts
     place = 0
-    for k in range(VECTORS):
+    for k in range(CLOSING + 1):
         if k in (EDGE, NORMAL):
             continue
         for i in range(3):

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.entropy.mesh.network import Network
-from nacre.entropy.mesh.positions_coding import WORDS_PER_VERTEX, Oracle, code_mixture, oracle_of
-from nacre.entropy.mesh.positions_model import Learned, Work, new_learned, new_work
+from nacre.entropy.mesh.network_oracle import Oracle, oracle_of
+from nacre.entropy.mesh.positions_coding import WORDS_PER_VERTEX, code_mixture
+from nacre.entropy.mesh.positions_state import Learned, Work, new_learned, new_work
 from nacre.entropy.mesh.positions_tables import (
     CONTEXTS,
     NODES,

@@ -1,333 +1,242 @@
-"""What the coder of positions has learned, and the components of its mixture at a vertex."""
+"""The mixture at a vertex: where it may lie, how far off, with what weight; how that is learned.
+
+Points are predictions: the mean of the parallelograms, single ones, and least squares over the
+vectors of ``predictors.py``. Components of the mixture are
+
+- *models*: a point with variances along the gate's frame, learned in contexts;
+- *a network's* components, if there is one;
+- *broad* ones around a model, for what nothing predicts;
+- *spikes*: a point that is hit exactly, or but for rounding.
+
+Their weights before the vertex is seen (shares) move towards those after it: the weights of a sum
+node are learned online, by steps of expectation maximisation.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-import numpy.typing as npt
 
-from nacre.entropy.mesh.features import ANSWERS, FEATURES
+from nacre.entropy.mesh.features import COMPONENTS as NETWORK
 from nacre.entropy.mesh.functions import exp2_steps, log2_steps
 from nacre.entropy.mesh.mixture import set_factor
 from nacre.entropy.mesh.mixture_regression import learn, solve
+from nacre.entropy.mesh.positions_state import (
+    ANGLE_POINT,
+    BROAD,
+    BROAD_VARIANCES,
+    CLOSING_POINT,
+    COMPONENTS,
+    FAMILIES,
+    FAMILY,
+    FIRST_BROAD,
+    FIRST_SPIKE,
+    GATE_POINT,
+    KIND_CLASS,
+    MISSED_CLASS,
+    MISSED_POINT,
+    MODEL_ALIGNED,
+    MODEL_FAMILIES,
+    MODEL_POINTS,
+    MODELS,
+    POINTS,
+    REGRESSIONS,
+    SIZE_CLASSES,
+    SLOW,
+    SPIKE_CLASS,
+    SPIKE_POINTS,
+    SPIKE_VARIANCES,
+    SPIKES,
+    VALENCE_CLASS,
+    Floats,
+    Int64s,
+    Learned,
+    Mixture,
+    Work,
+)
 from nacre.entropy.mesh.predictors import (
     ANGLES,
     CLOSING,
+    CORNER,
     EDGE_SCALE,
     KNOWN,
     MISSED,
-    NEIGHBOURS,
     PARALLELOGRAMS,
     RESIDUALS,
     SPREAD,
     VECTORS,
+    Net,
     View,
 )
-from nacre.entropy.mixing import Counters, Weights, new_counters, new_weights
 from nacre.entropy.sequential import Number, compiled
 
-Floats = npt.NDArray[np.float64]
-Int32s = npt.NDArray[np.int32]
-Int64s = npt.NDArray[np.int64]
-Int16s = npt.NDArray[np.int16]
+PLAIN_KINDS = 4
+"""Kinds of vertices without parallelograms; they are numbered first."""
+KEEP = np.array([0.9985, 0.93, 0.998])
+"""What is left of moments after a vertex: long and short memory, that of a valence."""
+RIDGE = np.array([4.0, 4.0, 4.0])
+TOWARDS = np.zeros((3, VECTORS))
+"""Weights of the vectors where nothing is known, by parallelograms: chosen on training meshes."""
+TOWARDS[0, [4, 5, 8, 10, 11, 12]] = 0.4, 0.35, -0.05, 0.07, 0.16, 0.07
+TOWARDS[1, [0, 1, 10, 11]] = 0.24, -0.24, 0.25, -0.1
+TOWARDS[2, [0, 2, 3, 4, 10]] = 0.12, 0.07, 0.08, 0.11, 0.16
 
-BASE, SLOW, FAST, GATE_POINT, SECOND_POINT, THIRD_POINT, FOURTH_POINT = range(7)
-MISSED_POINT, ANGLE_POINT, CLOSING_POINT, NEIGHBOUR_POINT = range(7, 11)
-POINTS = 11
-"""Where a vertex may lie."""
-MODEL_POINTS = np.array(
-    [BASE, SLOW, FAST, SLOW, GATE_POINT, ANGLE_POINT, SLOW, MISSED_POINT, SLOW], np.int64
-)
-MODEL_CONTEXTS = np.array([0, 0, 0, 1, 2, 0, 3, 1, 2], np.int64)
-MODEL_ALIGNED = np.array([0, 0, 0, 1, 0, 0, 0, 0, 0], np.int64)
-MODELS = len(MODEL_POINTS)
-SPIKE_POINTS = np.array(
-    [
-        BASE,
-        SLOW,
-        FAST,
-        GATE_POINT,
-        SECOND_POINT,
-        THIRD_POINT,
-        FOURTH_POINT,
-        MISSED_POINT,
-        CLOSING_POINT,
-    ],
-    np.int64,
-)
-SPIKES = len(SPIKE_POINTS)
-BROAD = 2
-NETWORK = 4
-COMPONENTS = MODELS + SPIKES + BROAD + NETWORK
-FAMILIES, BUCKETS = 4, 16
-CONTEXTS = BUCKETS * BUCKETS
-KINDS = 7
-"""0 to 3 known neighbours without a parallelogram (3 is more); 1, 2, 3 or more parallelograms."""
-NODES = 18
-INPUTS = 16
-SIZES = 12
-
-
-class Learned(NamedTuple):
-    moments: Floats
-    variances: Floats
-    seen: Int32s
-    ratios: Floats
-    shares: Floats
-    mixers: Weights
-    last: Weights
-    counters: Counters
-    knobs: Floats
-
-
-class Work(NamedTuple):
-    points: Floats
-    there: Int64s
-    means: Floats
-    factors: Floats
-    weights: Floats
-    sigmas: Floats
-    contexts: Int64s
-    solution: Floats
-    matrix: Floats
-    axes: Floats
-    inner: Floats
-    outer: Floats
-    near: Floats
-    far: Floats
-    slope: Floats
-    offset: Floats
-    inputs: Int32s
-    outputs: Int32s
-    coordinates: Floats
-    prior: Floats
-    flags: Int64s
-    answers: Int64s
-    features: Int16s
-    opinion: Floats
-
-
-KNOBS = np.array(
-    [
-        0.9985,  # 0 slow keep
-        0.97,  # 1 fast keep
-        4.0,  # 2 ridge slow
-        8.0,  # 3 ridge fast
-        0.3,  # 4 sigma0: missed
-        0.5,  # 5 spread
-        0.03,  # 6 edge
-        0.3,  # 7 constant
-        6.0,  # 8 back-off count
-        0.02,  # 9 variance rate floor
-        0.02,  # 10 share rate
-        0.05,  # 11 spike variance
-        0.03,  # 12 blur
-        0.02,  # 13 ratio rate
-        1e-4,  # 14 share floor
-        *[0.0] * 49,
-    ]
-)
-
-
-def new_learned(bits: int, vertices: int) -> Learned:
-    """Nothing learned; variances of the first vertices follow the extent, below 2^bits."""
-    extent = float(1 << bits)
-    area = extent * extent * 4.0 / max(vertices, 1)
-    shares = np.zeros((KINDS * SIZES, COMPONENTS))
-    shares[:, :MODELS] = 0.6 / MODELS
-    shares[:, MODELS : MODELS + SPIKES] = 0.2 / SPIKES
-    shares[:, MODELS + SPIKES] = 0.05
-    shares[:, MODELS + SPIKES + 1] = 0.01
-    shares[:, MODELS + SPIKES + BROAD :] = 0.2
-    ratios = np.ones((KINDS, MODELS, 3))
-    ratios[0] = 0.1 * extent * extent
-    ratios[1:4] = area
-    mixers = new_weights(NODES * (3 + 8 + 12), INPUTS, 0.0)
-    mixers[:, 0] = 0.7 * 65536
-    mixers[:, 1 : 1 + MODELS] = 0.3 * 65536 / MODELS
-    mixers[:, MODELS + 5] = 0.2 * 65536
-    last = new_weights(NODES, 8, 0.0)
-    last[:, :3] = 65536 // 3
-    return Learned(
-        np.zeros((2, 3, VECTORS + 1, VECTORS + 1)),
-        np.zeros((MODELS, CONTEXTS, 3)),
-        np.zeros((MODELS, CONTEXTS), np.int32),
-        ratios,
-        shares,
-        mixers,
-        last,
-        new_counters(3, 3 * 16 * NODES + 8 * 3 * 16 * NODES),
-        KNOBS.copy(),
-    )
-
-
-def new_work() -> Work:
-    axes = np.eye(3)
-    k = COMPONENTS
-    return Work(
-        np.zeros((POINTS, 3)),
-        np.zeros(POINTS, np.int64),
-        np.zeros((k, 3)),
-        np.zeros((k, 6)),
-        np.zeros(k),
-        np.zeros((MODELS, 3)),
-        np.zeros(FAMILIES + 4, np.int64),
-        np.zeros((2, VECTORS)),
-        np.zeros((VECTORS + 1, VECTORS + 1)),
-        axes,
-        np.zeros(k),
-        np.zeros(k),
-        np.zeros(k),
-        np.zeros(k),
-        np.zeros(k),
-        np.zeros(k),
-        np.zeros(INPUTS, np.int32),
-        np.zeros(8, np.int32),
-        np.zeros(3),
-        np.zeros(k),
-        np.zeros(8, np.int64),
-        np.zeros((4, ANSWERS), np.int64),
-        np.zeros(FEATURES, np.int16),
-        np.zeros(NETWORK),
-    )
+_OF_MISSED, _OF_SPREAD, _OF_EDGE, _LEAST_EXPECTED = 0.1, 0.5, 0.03, 0.3
+"""Parts of a deviation that is expected before anything was learned."""
+_BACKING = 1.5
+"""How many vertices an expected variance is worth against those seen in a context."""
+_VARIANCE_STEP, _RATIO_STEP, _MOST_SEEN = 0.02, 0.04, 255
+_SHARE_STEP, _LEAST_SHARE = 0.06, 1e-4
+_BLUR = 0.03
 
 
 @compiled
-def bucket(value: float, buckets: Number) -> Number:
-    """log2 of a size in lattice steps, 1/4 and less being 0."""
-    steps = log2_steps(np.int64(min(value, 1e9) * 64.0) + 16) - 4096
-    return np.int64(min(steps >> 10, np.int64(buckets - 1)))
+def size_class(value: float) -> Number:
+    """log2 of a size in lattice steps, 0 to 15; 1/4 and less is 0."""
+    steps = np.int64(log2_steps(np.int64(min(value, 1e9) * 64.0) + 16)) - 4096
+    return np.int64(min(steps >> 10, np.int64(15)))
 
 
 @compiled
 def kind_of(facts: Int64s) -> Number:
-    count = facts[PARALLELOGRAMS]
-    if count:
-        return np.int64(3 + min(count, np.int64(3)))
+    """The kind of a vertex, 0 to KINDS - 1."""
+    if facts[PARALLELOGRAMS]:
+        return np.int64(3) + np.int64(min(facts[PARALLELOGRAMS], np.int64(3)))
     return np.int64(min(facts[KNOWN], np.int64(3)))
 
 
 @compiled
-def predict(view: View, learned: Learned, work: Work) -> None:
-    """Fill the points where the vertex may lie, from the base."""
-    points, there, knobs = work.points, work.there, learned.knobs
+def predict(net: Net, view: View, learned: Learned, work: Work) -> None:
+    """Fill the points where the vertex may lie."""
+    points, there, vectors = work.points, work.there, view.vectors
     count = view.facts[PARALLELOGRAMS]
     for p in range(POINTS):
-        there[p] = 1 if p < 3 else 0
+        there[p] = 1 if count or p <= REGRESSIONS else 0
         for i in range(3):
             points[p, i] = 0.0
     if count == 0:
         return
     group = min(count, np.int64(3)) - 1
-    for p in range(2):
-        solve(
-            learned.moments[p, group],
-            knobs[2 + p],
-            work.prior,
-            work.matrix,
-            work.solution[p],
-            VECTORS,
-        )
+    valence = np.int64(net.valence[net.copies[view.facts[CORNER]]])
+    work.contexts[VALENCE_CLASS] = min(max(valence - 4, np.int64(0)), np.int64(4))
+    for p in range(REGRESSIONS):
+        memory = p if p < 2 else 2 + work.contexts[VALENCE_CLASS]
+        moments = learned.moments[memory, group]
+        solve(moments, RIDGE[p], TOWARDS[group], work.matrix, work.solution, VECTORS)
         for i in range(3):
             total = 0.0
             for k in range(VECTORS):
-                total += work.solution[p, k] * view.vectors[k, i]
+                total += work.solution[k] * vectors[k, i]
             points[SLOW + p, i] = total
-    for k in range(4):
-        there[GATE_POINT + k] = 1 if count > 1 and k < count else 0
-        for i in range(3):
-            points[GATE_POINT + k, i] = view.vectors[k, i]
-    there[MISSED_POINT] = 1
-    there[ANGLE_POINT] = 1
-    there[NEIGHBOUR_POINT] = 1
     closing = 0.0
     for i in range(3):
-        points[MISSED_POINT, i] = view.vectors[RESIDUALS, i]
-        points[ANGLE_POINT, i] = view.vectors[ANGLES, i]
-        points[CLOSING_POINT, i] = view.vectors[CLOSING, i]
-        points[NEIGHBOUR_POINT, i] = view.vectors[NEIGHBOURS, i]
-        closing += view.vectors[CLOSING, i] * view.vectors[CLOSING, i]
+        for k in range(4):
+            points[GATE_POINT + k, i] = vectors[k, i]
+        points[MISSED_POINT, i] = vectors[RESIDUALS, i]
+        points[ANGLE_POINT, i] = vectors[ANGLES, i]
+        points[CLOSING_POINT, i] = vectors[CLOSING, i]
+        closing += vectors[CLOSING, i] * vectors[CLOSING, i]
+    for k in range(4):
+        there[GATE_POINT + k] = 1 if count > 1 and k < count else 0
     there[CLOSING_POINT] = 1 if closing > 0.0 else 0
 
 
 @compiled
-def set_contexts(view: View, work: Work, knobs: Floats) -> float:
-    """The contexts of a vertex; returns the expected variance before anything was learned."""
-    contexts, sizes = work.contexts, view.sizes
-    missed, spread = bucket(sizes[MISSED], 16), bucket(sizes[SPREAD], 16)
-    edge = bucket(sizes[EDGE_SCALE], 16)
-    kind = kind_of(view.facts)
-    if kind < 4:
+def set_contexts(view: View, work: Work) -> float:
+    """The contexts of a vertex; returns the variance expected before anything was learned."""
+    contexts, sizes, facts = work.contexts, view.sizes, view.facts
+    kind = kind_of(facts)
+    if kind < PLAIN_KINDS:
         for f in range(FAMILIES):
-            contexts[f] = f
-        contexts[4] = kind * SIZES
-        contexts[5] = 0
+            contexts[FAMILY + f] = 0
+        contexts[KIND_CLASS] = kind * SIZE_CLASSES
+        contexts[MISSED_CLASS] = 0
         return 1.0
-    contexts[0] = missed * 16 + spread
-    contexts[1] = missed * 16 + edge
-    contexts[2] = spread * 16 + edge
-    contexts[3] = (
-        missed * 16
-        + min(view.facts[PARALLELOGRAMS], np.int64(3)) * 4
-        + min(view.facts[KNOWN], np.int64(5))
-        - 2
-    )
-    size = max(missed, spread)
-    contexts[4] = kind * SIZES + min(size, np.int64(SIZES - 1))
-    contexts[5] = missed
-    a, b, c = knobs[4] * sizes[MISSED], knobs[5] * sizes[SPREAD], knobs[6] * sizes[EDGE_SCALE]
-    return float(a * a + b * b + c * c + knobs[7])
+    missed, spread = size_class(sizes[MISSED]), size_class(sizes[SPREAD])
+    edge = size_class(sizes[EDGE_SCALE])
+    contexts[FAMILY] = missed * 16 + spread
+    contexts[FAMILY + 1] = missed * 16 + edge
+    contexts[FAMILY + 2] = spread * 16 + edge
+    known = min(max(facts[KNOWN], np.int64(2)), np.int64(5)) - 2
+    contexts[FAMILY + 3] = missed * 16 + min(facts[PARALLELOGRAMS], np.int64(3)) * 4 + known
+    size = min(max(missed, spread), np.int64(SIZE_CLASSES - 1))
+    contexts[KIND_CLASS] = kind * SIZE_CLASSES + size
+    contexts[MISSED_CLASS] = missed
+    a, b, c = _OF_MISSED * sizes[MISSED], _OF_SPREAD * sizes[SPREAD], _OF_EDGE * sizes[EDGE_SCALE]
+    return float(a * a + b * b + c * c + _LEAST_EXPECTED)
 
 
 @compiled
-def set_components(view: View, learned: Learned, work: Work, expected: float) -> None:
-    """Means, factors and prior weights of all components."""
-    knobs = learned.knobs
-    kind = kind_of(view.facts)
-    shares = learned.shares[work.contexts[4]]
-    backing, blur = knobs[8], knobs[12]
+def _enter(
+    place: Number, number: Number, weight: float, point: Floats, view: View, mixture: Mixture
+) -> None:
+    """A component's number, weight and mean."""
+    mixture.numbers[place] = number
+    mixture.weights[place] = weight
+    for i in range(3):
+        mixture.means[place, i] = view.base[i] + point[i]
+
+
+@compiled
+def _set_models(view: View, learned: Learned, work: Work, expected: float) -> None:
+    kind, shares = kind_of(view.facts), learned.shares[work.contexts[KIND_CLASS]]
     for j in range(MODELS):
-        place = work.contexts[MODEL_CONTEXTS[j]]
-        seen = np.float64(learned.seen[j, place])
+        point, place = MODEL_POINTS[j], work.contexts[FAMILY + MODEL_FAMILIES[j]]
+        seen, s = np.float64(learned.seen[j, place]), work.sigmas[j]
         for i in range(3):
-            prior = expected * learned.ratios[kind, j, i]
-            if kind < 4:
-                work.sigmas[j, i] = prior
-            else:
-                total = seen * learned.variances[j, place, i] + backing * prior
-                work.sigmas[j, i] = total / (seen + backing)
-            work.means[j, i] = view.base[i] + work.points[MODEL_POINTS[j], i]
-        s = work.sigmas[j]
+            s[i] = expected * learned.ratios[kind, j, i]
+            if kind >= PLAIN_KINDS:
+                total = seen * learned.variances[j, place, i] + _BACKING * s[i]
+                s[i] = total / (seen + _BACKING)
+        weight = shares[j] if work.there[point] else 0.0
+        _enter(j, j, weight, work.points[point], view, work.mixture)
         frame = work.axes if MODEL_ALIGNED[j] else view.frame
-        set_factor(work.factors[j], frame, s[0], s[1], s[2], blur)
-        work.weights[j] = shares[j] if work.there[MODEL_POINTS[j]] else 0.0
-    for j in range(SPIKES):
-        k = MODELS + j
-        point = SPIKE_POINTS[j]
-        for i in range(3):
-            work.means[k, i] = view.base[i] + work.points[point, i]
-        set_factor(work.factors[k], work.axes, 0.0, 0.0, 0.0, knobs[11])
-        work.weights[k] = shares[k] if work.there[point] else 0.0
+        set_factor(work.mixture.factors[j], frame, s[0], s[1], s[2], _BLUR)
+
+
+@compiled
+def set_components(
+    view: View, learned: Learned, work: Work, expected: float, asked: bool
+) -> Number:
+    """Fill the mixture, but for a network's components (if ``asked``, they have their place).
+
+    Returns:
+        how many components there are.
+    """
+    _set_models(view, learned, work, expected)
+    mixture, shares = work.mixture, learned.shares[work.contexts[KIND_CLASS]]
+    count = np.int64(MODELS)
+    if asked:
+        for j in range(NETWORK):
+            mixture.numbers[count] = MODELS + j
+            mixture.weights[count] = 0.0
+            work.opinion[j] = 0.0
+            count += 1
+    s = work.sigmas[SLOW]
     for j in range(BROAD):
-        k = MODELS + SPIKES + j
-        for i in range(3):
-            work.means[k, i] = work.means[1, i]
-        s = work.sigmas[1]
-        wide = 30.0 if j == 0 else 3000.0
-        set_factor(work.factors[k], view.frame, s[0] * wide, s[1] * wide, s[2] * wide, wide)
-        work.weights[k] = shares[k]
-    for k in range(NETWORK):
-        work.weights[MODELS + SPIKES + BROAD + k] = 0.0
-        work.opinion[k] = 0.0
+        wide = BROAD_VARIANCES[j]
+        number = FIRST_BROAD + j
+        _enter(count, number, shares[number], work.points[SLOW], view, mixture)
+        factor = mixture.factors[count]
+        set_factor(factor, view.frame, s[0] * wide, s[1] * wide, s[2] * wide, wide)
+        count += 1
+    best = 0.0
+    for j in range(SPIKES):
+        number, point = FIRST_SPIKE + j, SPIKE_POINTS[j]
+        if work.there[point]:
+            _enter(count, number, shares[number], work.points[point], view, mixture)
+            set_factor(mixture.factors[count], work.axes, 0.0, 0.0, 0.0, SPIKE_VARIANCES[j])
+            best += shares[number]
+            count += 1
+    many = max(kind_of(view.facts) - PLAIN_KINDS, np.int64(0))
+    work.contexts[SPIKE_CLASS] = many * 4 + np.int64(min(best * 4.0, 3.0))
+    return count
 
 
 @compiled
 def set_network(view: View, learned: Learned, work: Work) -> None:
-    """The components that the network answered with."""
-    first = MODELS + SPIKES + BROAD
-    shares = learned.shares[work.contexts[4]]
-    scale = view.sizes[EDGE_SCALE]
+    """The components that a network answered with (``work.answers``)."""
+    mixture, shares = work.mixture, learned.shares[work.contexts[KIND_CLASS]]
+    scale, frame = view.sizes[EDGE_SCALE], view.frame
     best = work.answers[0, 0]
     for j in range(1, NETWORK):
         best = max(best, work.answers[j, 0])
@@ -335,73 +244,85 @@ def set_network(view: View, learned: Learned, work: Work) -> None:
     for j in range(NETWORK):
         work.opinion[j] = exp2_steps(work.answers[j, 0] - best)
         total += work.opinion[j]
-        share += shares[first + j]
+        share += shares[MODELS + j]
     for j in range(NETWORK):
-        k = first + j
-        along = np.float64(work.answers[j, 1]) * scale / 65536.0
-        away = np.float64(work.answers[j, 2]) * scale / 65536.0
-        up = np.float64(work.answers[j, 3]) * scale / 65536.0
+        answer, k = work.answers[j], MODELS + j
+        x, y, z = np.float64(answer[1]), np.float64(answer[2]), np.float64(answer[3])
         for i in range(3):
-            turned = along * view.frame[0, i] + away * view.frame[1, i] + up * view.frame[2, i]
-            work.means[k, i] = view.base[i] + turned
-        d0 = scale * exp2_steps(work.answers[j, 4])
-        d1 = scale * exp2_steps(work.answers[j, 5])
-        d2 = scale * exp2_steps(work.answers[j, 6])
-        set_factor(work.factors[k], view.frame, d0 * d0, d1 * d1, d2 * d2, learned.knobs[12])
+            along = x * frame[0, i] + y * frame[1, i] + z * frame[2, i]
+            mixture.means[k, i] = view.base[i] + along * scale / 65536.0
+        a, b = scale * exp2_steps(answer[4]), scale * exp2_steps(answer[5])
+        c = scale * exp2_steps(answer[6])
+        set_factor(mixture.factors[k], frame, a * a, b * b, c * c, _BLUR)
         work.opinion[j] /= total
-        work.weights[k] = share * work.opinion[j]
+        mixture.weights[k] = share * work.opinion[j]
+
+
+@compiled
+def learn_shares(count: Number, asked: bool, learned: Learned, work: Work) -> None:
+    """Move the weights of components before a vertex towards those after it."""
+    shares, mixture = learned.shares[work.contexts[KIND_CLASS]], work.mixture
+    for k in range(COMPONENTS):
+        if k < MODELS:
+            there = work.there[MODEL_POINTS[k]]
+        elif k < FIRST_BROAD:
+            there = 1 if asked else 0
+        else:
+            there = 1 if k < FIRST_SPIKE else work.there[SPIKE_POINTS[k - FIRST_SPIKE]]
+        if there:
+            shares[k] *= 1.0 - _SHARE_STEP
+    for k in range(count):
+        number = mixture.numbers[k]
+        if number < MODELS or number >= FIRST_BROAD:
+            shares[number] += _SHARE_STEP * mixture.weights[k]
+            continue
+        for j in range(NETWORK):
+            shares[MODELS + j] += _SHARE_STEP * mixture.weights[k] / 4.0
+    for k in range(COMPONENTS):
+        shares[k] = max(shares[k], _LEAST_SHARE)
+
+
+@compiled
+def _learn_model(j: Number, view: View, learned: Learned, work: Work, expected: float) -> None:
+    """Move a model's variances towards what it missed."""
+    kind, mean = kind_of(view.facts), work.mixture.means[j]
+    frame = work.axes if MODEL_ALIGNED[j] else view.frame
+    place = work.contexts[FAMILY + MODEL_FAMILIES[j]]
+    x, y = work.coordinates[0] - mean[0], work.coordinates[1] - mean[1]
+    z = work.coordinates[2] - mean[2]
+    step = max(1.0 / (np.float64(learned.seen[j, place]) + 1.5), _VARIANCE_STEP)
+    for i in range(3):
+        along = frame[i, 0] * x + frame[i, 1] * y + frame[i, 2] * z
+        square = along * along
+        old = learned.ratios[kind, j, i]
+        ratio = min(square / expected, 16.0 * (old + 0.001))
+        learned.ratios[kind, j, i] = old + _RATIO_STEP * (ratio - old)
+        if kind >= PLAIN_KINDS:
+            # One that is far off shall not widen a context for long.
+            square = min(square, 64.0 * (work.sigmas[j, i] + 0.1))
+            old = learned.variances[j, place, i]
+            learned.variances[j, place, i] = old + step * (square - old)
+    if kind >= PLAIN_KINDS:
+        learned.seen[j, place] = min(learned.seen[j, place] + 1, _MOST_SEEN)
 
 
 @compiled
 def learn_vertex(view: View, learned: Learned, work: Work, expected: float) -> None:
-    """Move everything towards the vertex that has been coded (``work.coordinates``)."""
-    knobs = learned.knobs
-    kind = kind_of(view.facts)
-    target = work.axes[0]
-    shares = learned.shares[work.contexts[4]]
-    rate, floor = knobs[10], knobs[14]
-    network = 0.0
-    for k in range(COMPONENTS):
-        if k < MODELS + SPIKES + BROAD:
-            shares[k] = max(shares[k] + rate * (work.weights[k] - shares[k]), floor)
-        else:
-            network += work.weights[k]
-    for k in range(MODELS + SPIKES + BROAD, COMPONENTS):
-        shares[k] = max(shares[k] + rate * (network / NETWORK - shares[k]), floor)
-    noise = 0.0
-    for i in range(3):
-        noise += work.sigmas[1, i]
-    noise = noise / 3.0 + 0.1
+    """Move variances and least squares towards the vertex that was coded (``work.coordinates``)."""
     for j in range(MODELS):
-        frame = work.axes if MODEL_ALIGNED[j] else view.frame
-        place = work.contexts[MODEL_CONTEXTS[j]]
-        dx = work.coordinates[0] - work.means[j, 0]
-        dy = work.coordinates[1] - work.means[j, 1]
-        dz = work.coordinates[2] - work.means[j, 2]
-        step = 1.0 / (np.float64(learned.seen[j, place]) + 1.5)
-        step = max(step, knobs[9])
-        for i in range(3):
-            along = frame[i, 0] * dx + frame[i, 1] * dy + frame[i, 2] * dz
-            square = along * along
-            if kind >= 4:
-                old = learned.variances[j, place, i]
-                # One outlier shall not widen a context for long.
-                square = min(square, 64.0 * (work.sigmas[j, i] + 0.1))
-                learned.variances[j, place, i] = old + step * (square - old)
-            old = learned.ratios[kind, j, i]
-            ratio = min(square / expected, 16.0 * (old + 0.001))
-            learned.ratios[kind, j, i] = old + knobs[13] * (ratio - old)
-        if kind >= 4:
-            learned.seen[j, place] = min(learned.seen[j, place] + 1, 255)
-    if kind < 4:
+        _learn_model(j, view, learned, work, expected)
+    if view.facts[PARALLELOGRAMS] == 0:
         return
-    group = kind - 4
-    target = work.near[:3]
-    size = 0.0
+    noise, size, target = 0.0, 0.0, work.target
     for i in range(3):
+        noise += work.sigmas[SLOW, i]
         target[i] = work.coordinates[i] - view.base[i]
-        d = work.coordinates[i] - work.means[1, i]
-        size += d * d
-    weight = 1.0 / (noise + size / 3.0)
-    for p in range(2):
-        learn(learned.moments[p, group], view.vectors, target, knobs[p], weight, VECTORS)
+        off = target[i] - work.points[SLOW, i]
+        size += off * off
+    # Least squares of the logarithm: a vertex that is far off counts for less.
+    weight = 1.0 / (noise / 3.0 + 0.1 + size / 3.0)
+    group = min(view.facts[PARALLELOGRAMS], np.int64(3)) - 1
+    for p in range(REGRESSIONS):
+        memory = p if p < 2 else 2 + work.contexts[VALENCE_CLASS]
+        moments = learned.moments[memory, group]
+        learn(moments, view.vectors, target, KEEP[p], weight, VECTORS)

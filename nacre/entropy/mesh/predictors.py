@@ -17,7 +17,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nacre.entropy.mesh.functions import angle_of, cotangent
+from nacre.entropy.mesh.predictors_around import (
+    add_angle_tip,
+    add_closing,
+    distance,
+    enter_angle,
+    known_tip,
+    length,
+    set_across,
+    set_frame,
+    turned_corner,
+)
 from nacre.entropy.mesh.surface import Surface
 from nacre.entropy.mesh.traversal import after, before, corner_vertices
 from nacre.entropy.sequential import Number, compiled
@@ -35,7 +45,9 @@ from the triangles across their edges with o; unit normal times |ab|."""
 RESIDUALS, RESIDUAL_O, ANGLES, CLOSING = 10, 11, 12, 13
 """Mean of what was missed at a, b, o; at o; tip by inner angles; what makes a (or b) the mean of
 its neighbours, where no other of them is missing."""
-VECTORS = 14
+ALL_ANGLES, RESIDUAL_SIDE = 14, 15
+"""Mean of the tips by inner angles over all parallelograms; what was missed at a less that at b."""
+VECTORS = 16
 
 EDGE_SCALE, LENGTH_AB, LENGTH_AO, LENGTH_BO, ANGLE_A, ANGLE_B, MISSED, SPREAD = range(8)
 """Sizes: mean edge of the gate's triangle; its edges; expected angles at a and b in turns; mean
@@ -139,41 +151,6 @@ def new_view() -> View:
 
 
 @compiled
-def _length(x: float, y: float, z: float) -> float:
-    return float(np.sqrt(x * x + y * y + z * z))
-
-
-@compiled
-def _distance(points: Floats, i: Number, k: Number) -> float:
-    return _length(
-        points[i, 0] - points[k, 0], points[i, 1] - points[k, 1], points[i, 2] - points[k, 2]
-    )
-
-
-@compiled
-def _tip(net: Net, past: Past, corner: Number) -> Number:
-    """The vertex across the edge that faces a corner if the triangle there is known, else -1."""
-    beyond = np.int64(net.opposite[corner])
-    if beyond < 0:
-        return np.int64(-1)
-    tip = np.int64(net.at[beyond])
-    if not (past.known[tip] and past.known[net.at[after(corner)]]):
-        return np.int64(-1)
-    return tip if past.known[net.at[before(corner)]] else np.int64(-1)
-
-
-@compiled
-def _turn(net: Net, corner: Number, way: Number) -> Number:
-    """The next corner at the same copy, over the edge to the next (0) or previous (1) corner's
-    vertex; -1 at a boundary."""
-    if way == 0:
-        beyond = np.int64(net.opposite[before(corner)])
-        return beyond if beyond < 0 else before(beyond)
-    beyond = np.int64(net.opposite[after(corner)])
-    return beyond if beyond < 0 else after(beyond)
-
-
-@compiled
 def _look(net: Net, past: Past, corner: Number, view: View) -> None:
     """Enter a corner of the fan: its parallelogram, and the vertex at its next corner."""
     facts, vectors, positions = view.facts, view.vectors, past.positions
@@ -182,12 +159,14 @@ def _look(net: Net, past: Past, corner: Number, view: View) -> None:
         facts[KNOWN] += 1
         for i in range(3):
             vectors[NEIGHBOURS, i] += positions[near, i]
-    tip = _tip(net, past, corner)
+    tip = known_tip(net, past, corner)
     if tip < 0:
         return
     far = np.int64(net.at[before(corner)])
     if facts[PARALLELOGRAMS] == 0:
         facts[CORNER] = corner
+    else:
+        add_angle_tip(net, past, corner, vectors[ALL_ANGLES])
     for i in range(3):
         point = positions[near, i] + positions[far, i] - positions[tip, i]
         view.base[i] += point
@@ -203,7 +182,7 @@ def _walk(net: Net, past: Past, corner: Number, view: View) -> None:
     limit = np.int64(net.valence[net.copies[corner]])
     end = corner
     for _ in range(limit):
-        place = _turn(net, end, 1)
+        place = turned_corner(net, end, 1)
         if place == corner:
             return
         if place < 0:
@@ -213,7 +192,7 @@ def _walk(net: Net, past: Past, corner: Number, view: View) -> None:
     # A boundary: what lies on the other side of the gate, and the last neighbour on this one.
     place = corner
     for _ in range(limit):
-        place = _turn(net, place, 0)
+        place = turned_corner(net, place, 0)
         if place < 0:
             break
         _look(net, past, place, view)
@@ -222,97 +201,6 @@ def _walk(net: Net, past: Past, corner: Number, view: View) -> None:
         view.facts[KNOWN] += 1
         for i in range(3):
             view.vectors[NEIGHBOURS, i] += past.positions[near, i]
-
-
-@compiled
-def _set_frame(view: View, along: Floats, ridge: Floats) -> None:
-    """The gate's frame: along b - a, in the plane away from o, and the normal; else the axes."""
-    frame = view.frame
-    nx = along[1] * ridge[2] - along[2] * ridge[1]
-    ny = along[2] * ridge[0] - along[0] * ridge[2]
-    nz = along[0] * ridge[1] - along[1] * ridge[0]
-    normal, edge = _length(nx, ny, nz), _length(along[0], along[1], along[2])
-    if normal == 0.0:
-        for i in range(3):
-            for k in range(3):
-                frame[i, k] = 1.0 if i == k else 0.0
-        return
-    for i in range(3):
-        frame[0, i] = along[i] / edge
-    frame[2, 0] = nx / normal
-    frame[2, 1] = ny / normal
-    frame[2, 2] = nz / normal
-    frame[1, 0] = frame[2, 1] * frame[0, 2] - frame[2, 2] * frame[0, 1]
-    frame[1, 1] = frame[2, 2] * frame[0, 0] - frame[2, 0] * frame[0, 2]
-    frame[1, 2] = frame[2, 0] * frame[0, 1] - frame[2, 1] * frame[0, 0]
-
-
-@compiled
-def _expected_angle(past: Past, copy: Number, border: Number, left: Number) -> float:
-    """The angle of one of the ``left`` open triangles at a copy, in turns."""
-    rest = (0.5 if border else 1.0) - past.turned[copy]
-    share = rest / np.float64(max(left, 1))
-    return float(min(max(share, 0.02), 0.4))
-
-
-@compiled
-def _closing(net: Net, past: Past, corner: Number, view: View, vector: Floats) -> Number:
-    """Add what makes the vertex at ``corner`` the mean of its neighbours to ``vector``.
-
-    Only if the vertex being coded is the one neighbour that is missing. 1 if it was added.
-    """
-    copy = net.copies[corner]
-    if past.open[copy] != 2 or net.border[copy]:
-        return 0
-    at = np.int64(net.at[corner])
-    valence = np.int64(net.valence[copy])
-    place = corner
-    x, y, z = 0.0, 0.0, 0.0
-    for _ in range(valence):
-        near = np.int64(net.at[after(place)])
-        if past.known[near]:
-            x += past.positions[near, 0]
-            y += past.positions[near, 1]
-            z += past.positions[near, 2]
-        place = _turn(net, place, 1)
-        if place < 0:
-            return 0
-    size = np.float64(valence)
-    vector[0] += size * past.positions[at, 0] - x - view.base[0]
-    vector[1] += size * past.positions[at, 1] - y - view.base[1]
-    vector[2] += size * past.positions[at, 2] - z - view.base[2]
-    return 1
-
-
-@compiled
-def _across(net: Net, past: Past, corner: Number, end: Number, o: Number, vector: Floats) -> None:
-    """The parallelogram over the edge facing ``corner`` missed ``end`` by this; else zero."""
-    tip = _tip(net, past, corner)
-    if tip < 0:
-        return
-    other = np.int64(net.at[after(corner)])
-    if other == o:
-        other = np.int64(net.at[before(corner)])
-    for i in range(3):
-        vector[i] = (
-            past.positions[end, i]
-            + past.positions[tip, i]
-            - past.positions[other, i]
-            - past.positions[o, i]
-        )
-
-
-@compiled
-def _inner_angles(past: Past, view: View, a: Number) -> None:
-    """Where the expected angles at a and b put the tip, in the gate's plane."""
-    cot_a, cot_b = cotangent(view.sizes[ANGLE_A]), cotangent(view.sizes[ANGLE_B])
-    total = max(cot_a + cot_b, 0.25)
-    # Strict float64: a quotient, then products; no term is contracted.
-    height = view.sizes[LENGTH_AB] / total
-    along = height * cot_a
-    for i in range(3):
-        point = past.positions[a, i] + along * view.frame[0, i]
-        view.vectors[ANGLES, i] = point + height * view.frame[1, i] - view.base[i]
 
 
 @compiled
@@ -330,29 +218,33 @@ def _measure(net: Net, past: Past, view: View) -> None:
         total = past.missed[a, i] + past.missed[b, i] + past.missed[o, i]
         vectors[RESIDUALS, i] = total / 3.0
         vectors[RESIDUAL_O, i] = past.missed[o, i]
-    _set_frame(view, vectors[EDGE], vectors[RIDGE])
+    set_frame(view.frame, vectors[EDGE], vectors[RIDGE])
     # Across the gate the orientation is the other way round: after o's corner come b's and a's.
-    _across(net, past, after(beyond), b, o, vectors[ERROR_A])
-    _across(net, past, before(beyond), a, o, vectors[ERROR_B])
-    ab = _length(vectors[EDGE, 0], vectors[EDGE, 1], vectors[EDGE, 2])
+    set_across(net, past, after(beyond), b, o, vectors[ERROR_A])
+    set_across(net, past, before(beyond), a, o, vectors[ERROR_B])
+    ab = length(vectors[EDGE, 0], vectors[EDGE, 1], vectors[EDGE, 2])
     sizes[LENGTH_AB] = ab
-    sizes[LENGTH_AO] = _distance(positions, a, o)
-    sizes[LENGTH_BO] = _distance(positions, b, o)
+    sizes[LENGTH_AO] = distance(positions, a, o)
+    sizes[LENGTH_BO] = distance(positions, b, o)
     sizes[EDGE_SCALE] = (ab + sizes[LENGTH_AO] + sizes[LENGTH_BO]) / 3.0 + 0.5
     for i in range(3):
         vectors[NORMAL, i] = view.frame[2, i] * ab
-    copy_a, copy_b = np.int64(net.copies[corner_a]), np.int64(net.copies[corner_b])
-    sizes[ANGLE_A] = _expected_angle(past, copy_a, net.border[copy_a], past.open[copy_a])
-    sizes[ANGLE_B] = _expected_angle(past, copy_b, net.border[copy_b], past.open[copy_b])
-    _inner_angles(past, view, a)
-    closed = _closing(net, past, corner_a, view, vectors[CLOSING])
-    closed += _closing(net, past, corner_b, view, vectors[CLOSING])
+    size = np.float64(facts[PARALLELOGRAMS])
+    angles = add_angle_tip(net, past, corner, vectors[ANGLES])
+    sizes[ANGLE_A], sizes[ANGLE_B] = angles
+    for i in range(3):
+        vectors[ALL_ANGLES, i] = (vectors[ALL_ANGLES, i] + vectors[ANGLES, i]) / size
+        vectors[ALL_ANGLES, i] -= view.base[i]
+        vectors[ANGLES, i] -= view.base[i]
+        vectors[RESIDUAL_SIDE, i] = past.missed[a, i] - past.missed[b, i]
+    closed = add_closing(net, past, corner_a, view.base, vectors[CLOSING])
+    closed += add_closing(net, past, corner_b, view.base, vectors[CLOSING])
     if closed == 2:
         for i in range(3):
             vectors[CLOSING, i] *= 0.5
     missed = 0.0
     for vertex in (a, b, o):
-        missed += _length(past.missed[vertex, 0], past.missed[vertex, 1], past.missed[vertex, 2])
+        missed += length(past.missed[vertex, 0], past.missed[vertex, 1], past.missed[vertex, 2])
     sizes[MISSED] = missed / 3.0
 
 
@@ -413,36 +305,14 @@ def observe(net: Net, past: Past, corner: Number, last: Number, view: View) -> N
 
 
 @compiled
-def _enter_angle(
-    past: Past, copies: Int32s, corner: Number, p: Number, q: Number, r: Number
-) -> None:
-    """Add the angle at p between q and r to its copy."""
-    positions = past.positions
-    ux, uy, uz = (
-        positions[q, 0] - positions[p, 0],
-        positions[q, 1] - positions[p, 1],
-        positions[q, 2] - positions[p, 2],
-    )
-    vx, vy, vz = (
-        positions[r, 0] - positions[p, 0],
-        positions[r, 1] - positions[p, 1],
-        positions[r, 2] - positions[p, 2],
-    )
-    across = _length(uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
-    copy = copies[corner]
-    past.turned[copy] += angle_of(across, ux * vx + uy * vy + uz * vz)
-    past.open[copy] -= 1
-
-
-@compiled
 def _complete(net: Net, past: Past, corner: Number) -> None:
     """Enter the angles of the triangle of a corner if all its vertices are known now."""
     p, q, r = corner, after(corner), before(corner)
     i, j, k = np.int64(net.at[p]), np.int64(net.at[q]), np.int64(net.at[r])
     if past.known[i] and past.known[j] and past.known[k]:
-        _enter_angle(past, net.copies, p, i, j, k)
-        _enter_angle(past, net.copies, q, j, k, i)
-        _enter_angle(past, net.copies, r, k, i, j)
+        enter_angle(past, net.copies, p, i, j, k)
+        enter_angle(past, net.copies, q, j, k, i)
+        enter_angle(past, net.copies, r, k, i, j)
 
 
 @compiled
@@ -461,14 +331,14 @@ def settle(net: Net, past: Past, corner: Number, view: View, position: Floats) -
     place = corner
     for _ in range(limit):
         _complete(net, past, place)
-        place = _turn(net, place, 1)
+        place = turned_corner(net, place, 1)
         if place < 0 or place == corner:
             break
     if place == corner:
         return
     place = corner
     for _ in range(limit):
-        place = _turn(net, place, 0)
+        place = turned_corner(net, place, 0)
         if place < 0:
             break
         _complete(net, past, place)
