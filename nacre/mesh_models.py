@@ -26,12 +26,12 @@ class MeshModel:
 
     Attributes:
         network: predicts a vertex from those that are known.
-        primed: what connectivity starts from; empty if from nothing.
+        primed: what connectivity starts from; None if from nothing.
         id: of the model file.
     """
 
     network: Network
-    primed: bytes
+    primed: bytes | None
     id: bytes
 
 
@@ -51,7 +51,7 @@ def _load(path: Path, identity: bytes) -> MeshModel:
     if primed is None or primed.dtype != np.uint8:
         raise ModelError(f"{path}: no array of bytes called primed; it is a model of other codecs")
     try:
-        return MeshModel(Network.from_arrays(arrays), primed.tobytes(), identity)
+        return MeshModel(Network.from_arrays(arrays), primed.tobytes() or None, identity)
     except ModelError as error:
         raise ModelError(f"{path}: no network that can be used ({error}); copy it again") from error
 
