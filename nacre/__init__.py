@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from nacre.inspection import Info, Report, SectionInfo, info, verify
     from nacre.limits import Limits
+    from nacre.media.audio import Audio, load_audio
     from nacre.media.image import Image, load_image
     from nacre.media.image_sets import ImageSet, load_image_set
     from nacre.media.mesh import Attribute, Mesh, Scene, load_mesh
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Attribute",
+    "Audio",
     "ChecksumMismatch",
     "Circuit",
     "Decoder",
@@ -67,6 +69,7 @@ __all__ = [
     "encode",
     "info",
     "latents",
+    "load_audio",
     "load_image",
     "load_image_set",
     "load_mesh",
@@ -94,6 +97,7 @@ _HOMES = {
     "nacre.limits": ("Limits",),
     "nacre.media.image": ("Image", "load_image"),
     "nacre.media.image_sets": ("ImageSet", "load_image_set"),
+    "nacre.media.audio": ("Audio", "load_audio"),
     "nacre.media.mesh": ("Attribute", "Mesh", "Scene", "load_mesh"),
     "nacre.media.metadata": ("Metadata",),
     "nacre.pillow_plugin": ("register_pillow",),

@@ -53,6 +53,7 @@ def encode(
     target_bpp: float | None = None,
     target_psnr: float | None = None,
     textures: str = "keep",
+    sample_rate_hz: int | None = None,
     limits: Limits = Limits.DEFAULT,
     **settings: object,
 ) -> bytes:
@@ -65,7 +66,9 @@ def encode(
             npy or npz file; with ``codec="circuit-image"`` also a folder, or an array ``[N, H, W]``
             whose W is above 4. Meshes: a path, bytes or file object of a GLB, glTF, OBJ, PLY, STL,
             OFF or 3MF file, ``(vertices, faces)``, a :class:`nacre.Mesh` or :class:`nacre.Scene`,
-            or an object of trimesh, Open3D or PyVista.
+            or an object of trimesh, Open3D or PyVista. Sound: a path, bytes or file object of a
+            WAV, FLAC, AIFF, Ogg or MP3 file, a :class:`nacre.Audio`, or an array or tensor with
+            ``sample_rate_hz``.
         codec: a name that ``nacre codecs`` lists; None picks the usual one for the medium.
         lossless: without ``codec``, pick the lossless codec that suits; with it, insist that it is
             lossless, or make it so if it can be. Sets of pictures always are.
@@ -80,6 +83,7 @@ def encode(
             the distance of surfaces, against the box's diagonal) with fewer faces and bits.
         textures: of meshes: ``keep`` their files, or code their pixels ``lossless`` (PNG files) or
             ``lossy``, where that is shorter; they come back as PNG files.
+        sample_rate_hz: makes an array or tensor ``[N]`` or ``[C, N]`` a recording.
         limits: what the source may ask for.
         **settings: fields of the codec's settings, such as ``quality=60`` (0 to 100) or
             ``bits=11``.
@@ -99,6 +103,10 @@ def encode(
     wanted = {"target_size": target_size, "target_bpp": target_bpp, "target_psnr": target_psnr}
     chosen = [(name, value) for name, value in wanted.items() if value is not None]
     source = detect.settled(source)
+    if sample_rate_hz is not None:
+        from nacre.media.audio import load_audio
+
+        source = load_audio(source, sample_rate_hz=sample_rate_hz, limits=limits)
     medium = detect.medium_of(source) if codec is None else registry.entry(codec).medium
     images = _set_of(source, codec, limits) if medium == "image" else None
     if images is not None:

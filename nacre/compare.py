@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from nacre.media.audio import Audio
     from nacre.media.image import Image
     from nacre.media.mesh import Scene
     from nacre.media.splat import Splats
@@ -28,6 +29,8 @@ def compare(medium: str, original: Any, decoded: Any) -> tuple[bool, float | Non
         return compare_scenes(original, decoded)
     if medium == "splat":
         return same_splats(original, decoded), None
+    if medium == "audio":
+        return same_sound(original, decoded), sound_psnr_db(original, decoded)
     return bool(original == decoded), None
 
 
@@ -63,6 +66,34 @@ def same_splats(original: Splats, decoded: Splats) -> bool:
         table = np.concatenate(flat, axis=1) if flat else np.zeros((splats.count, 0), np.uint32)
         rows.append(table[np.lexsort(table.T)] if table.size else table)
     return original.antialiased == decoded.antialiased and np.array_equal(rows[0], rows[1])
+
+
+def same_sound(original: Audio, decoded: Audio) -> bool:
+    """Whether rate, depth and every sample agree, bit by bit; metadata is not compared."""
+    return (
+        original.shape == decoded.shape and original.samples.tobytes() == decoded.samples.tobytes()
+    )
+
+
+def sound_psnr_db(original: Audio, decoded: Audio) -> float | None:
+    """Peak signal-to-noise ratio in dB against full scale; None where lengths or rates differ."""
+    import numpy as np
+
+    a, b = original, decoded
+    if (a.channels, a.length, a.sample_rate_hz) != (b.channels, b.length, b.sample_rate_hz):
+        return None
+    scales = [1.0 if each.floating else 2.0 ** (1 - each.depth) for each in (a, b)]
+    total, step = 0.0, 1 << 20
+    for first in range(0, a.length, step):
+        part = [
+            each.samples[:, first : first + step].astype(np.float64) * scale
+            for each, scale in zip((a, b), scales, strict=True)
+        ]
+        total += float(np.square(part[0] - part[1]).sum())
+    error = total / max(a.samples.size, 1)
+    if not math.isfinite(error):
+        return None
+    return -10 * math.log10(error) if error > 0 else math.inf
 
 
 def equal_pixels(original: Image, decoded: Image) -> bool:

@@ -15,6 +15,7 @@ from nacre.errors import FormatError, NotNacre, UnsupportedVersion
 from nacre.limits import Limits
 from nacre.stream import (
     Archive,
+    AudioShape,
     Bytes,
     Header,
     ImageShape,
@@ -52,6 +53,7 @@ class Info:
         items: things in an archive; None when the stream is one thing.
         sections: kind and size of each.
         bytes: the whole file.
+        kbps: thousands of bits of file for a second of sound; None for other media.
         bpp: bits of file per pixel, of an archive over all its items; None for other media than
             pictures, and where items have sizes of their own.
         details: what the codec says of its payload, such as its mode, and an archive of its lanes.
@@ -67,6 +69,7 @@ class Info:
     sections: tuple[SectionInfo, ...]
     bytes: int
     bpp: float | None
+    kbps: float | None = None
     details: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -132,8 +135,16 @@ def info(data: Data, *, limits: Limits = Limits.UNLIMITED) -> Info:
         sections=tuple(SectionInfo(section_name(s.kind), s.length) for s in header.sections),
         bytes=header.total_bytes,
         bpp=8 * header.total_bytes / pixels if pixels else None,
+        kbps=_kbps(header),
         details=details,
     )
+
+
+def _kbps(header: Header) -> float | None:
+    shape = header.shape
+    if not isinstance(shape, AudioShape) or not shape.samples:
+        return None
+    return 8 * header.total_bytes / (1000 * shape.samples / shape.sample_rate_hz)
 
 
 def _open_archive(content: Bytes, header: Header, limits: Limits) -> Archive | None:
@@ -214,7 +225,7 @@ def verify(
     equal, psnr_db = _compare(entry.medium, decoded, original, limits)
     problem = None
     if told.lossless and not equal:
-        noun = {"image": "picture"}.get(entry.medium, entry.medium)
+        noun = {"image": "picture", "audio": "recording"}.get(entry.medium, entry.medium)
         problem = f"codec {entry.name!r} is lossless here, yet the decoded {noun} differs"
     return Report(
         ok=problem is None,

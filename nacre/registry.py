@@ -108,6 +108,14 @@ CODECS: dict[str, CodecEntry] = {
             "nacre.entropy.circuits.payload:details",
         ),
         CodecEntry(
+            "adaptive-audio",
+            11,
+            "audio",
+            True,
+            "nacre.codecs.adaptive_audio:AdaptiveAudio",
+            "any recording, by predictors that learn within the file; no weights",
+        ),
+        CodecEntry(
             "circuit-mesh",
             8,
             "mesh",
@@ -167,14 +175,17 @@ def entry(name_or_number: str | int) -> CodecEntry:
 
 
 def default_codec(medium: str, *, lossless: bool) -> CodecEntry:
-    """The codec that is used when none is named.
+    """The codec that is used when none is named; a lossless one where there is no other.
 
     Raises:
         InputError: there is none for the medium.
     """
-    for own in CODECS.values():
-        if own.medium == medium and (own.lossless == lossless or (lossless and own.exact)):
+    known = [own for own in CODECS.values() if own.medium == medium]
+    for own in known:
+        if own.lossless == lossless or (lossless and own.exact):
             return own
+    if known and not lossless:
+        return known[0]
     kind = "lossless" if lossless else "lossy"
     raise InputError(f"there is no {kind} codec for {medium}; `nacre codecs` lists all")
 

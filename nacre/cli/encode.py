@@ -67,7 +67,7 @@ class Encoded:
         medium: such as ``image``.
         shape: its size in the words of docs/format.md, such as ``width`` and ``height``.
         items: of a set of pictures; None for one picture.
-        bpp, bpv: bits of the file per pixel, or per vertex.
+        bpp, bpv, kbps: bits of the file per pixel or vertex, thousands a second of sound.
         seconds: for encoding alone, without reading, checking and writing; the first file of a
             process also waits for torch and the model.
         psnr_db: with ``--verify``.
@@ -85,6 +85,7 @@ class Encoded:
     bytes: int
     bpp: float | None
     bpv: float | None
+    kbps: float | None
     seconds: float
     psnr_db: float | None
 
@@ -156,8 +157,8 @@ def encode(
         str,
         typer.Option(
             metavar="KINDS",
-            help="Leave out icc,exif,xmp,tags or all; of meshes normals,uvs,colors,attributes,"
-            "textures,scene or all.",
+            help="Leave out icc,exif,xmp,tags or all; of sound tags,pictures,cues; of meshes "
+            "normals,uvs,colors,attributes,textures,scene.",
         ),
     ] = "",
     verify: Annotated[
@@ -292,6 +293,7 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
         bytes=len(data),
         bpp=8 * len(data) / pixels if pixels else None,
         bpv=8 * len(data) / vertices if vertices else None,
+        kbps=info.kbps,
         seconds=seconds,
         psnr_db=psnr_db,
     )
@@ -338,6 +340,8 @@ def _line(record: Encoded) -> str:
     rate = "" if record.bpp is None else f", {record.bpp:.3f} bpp"
     if record.bpv is not None:
         rate = f", {record.bpv:.2f} bits a vertex"
+    if record.kbps is not None:
+        rate = f", {record.kbps:.1f} kbit/s"
     size = size_of(record.shape, record.items)
     return (
         f"{record.input} -> {record.output}: {record.codec}, {size}, "
@@ -346,7 +350,17 @@ def _line(record: Encoded) -> str:
 
 
 def size_of(shape: Mapping[str, int | bool], items: int | None = None) -> str:
-    """A size for people: ``64 x 48``, ``1,024 of 28 x 28``, ``8 vertices, 12 faces``."""
+    """A size for people: ``64 x 48``, ``1,024 of 28 x 28``, ``8 vertices, 12 faces``.
+
+    >>> size_of({"samples": 88200, "channels": 2, "sample_rate_hz": 44100, "depth": 16})
+    '2.00 s, 2 channels, 44,100 Hz, 16 bits'
+    """
+    if "sample_rate_hz" in shape:
+        seconds = shape["samples"] / shape["sample_rate_hz"]
+        channels = f"{shape['channels']} channel{'s' if shape['channels'] > 1 else ''}"
+        return (
+            f"{seconds:,.2f} s, {channels}, {shape['sample_rate_hz']:,} Hz, {shape['depth']} bits"
+        )
     if "width" in shape:
         count = "" if items is None else f"{items:,} of "
         return f"{count}{shape['width']} x {shape['height']}"

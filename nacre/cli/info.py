@@ -30,6 +30,7 @@ class Shown:
     items: int | None
     bytes: int
     bpp: float | None
+    kbps: float | None
     sections: list[dict[str, str | int]]
     details: dict[str, str]
 
@@ -78,6 +79,7 @@ def show_one(task: batch.Task, *, titled: bool, fields: bool, json: bool) -> bat
         items=found.items,
         bytes=found.bytes,
         bpp=found.bpp,
+        kbps=found.kbps,
         sections=[{"kind": part.kind, "bytes": part.bytes} for part in found.sections],
         details=dict(found.details),
     )
@@ -108,5 +110,7 @@ def _lines(record: Shown) -> list[str]:
         rows.append(("items", f"{record.items:,}"))
     if record.bpp is not None:
         rows.append(("bits per pixel", f"{record.bpp:.4f}"))
+    if record.kbps is not None:
+        rows.append(("kbit a second", f"{record.kbps:.1f}"))
     rows += [(f"section {part['kind']}", f"{part['bytes']:,} bytes") for part in record.sections]
     return [f"{name:16}{value}" for name, value in rows]

@@ -20,6 +20,8 @@ from typing import Any
 from nacre.errors import InputError
 from nacre.files import PICTURES
 from nacre.limits import Limits
+from nacre.media.audio_kinds import EXTENSIONS as RECORDINGS
+from nacre.media.audio_kinds import KEPT, kind_of_audio, kind_of_name
 from nacre.stream import is_nacre, name_of_file
 
 HEAD_BYTES = 1 << 16
@@ -76,6 +78,21 @@ def _write_mesh(scene: Any, path: Path) -> Files:
     return to_files(scene, path)
 
 
+def _load_audio(source: Any, *, limits: Limits, strip: tuple[str, ...] = ()) -> Any:
+    from nacre.media.audio import load_audio
+
+    return load_audio(source, limits=limits, strip=strip)
+
+
+def _write_audio(audio: Any, path: Path) -> Files:
+    from nacre.media.audio import open_writer
+
+    out = io.BytesIO()
+    with open_writer(out, audio.shape, audio.metadata, kind=kind_of_name(path)) as writer:
+        writer.write(audio.samples)
+    return [(path.name, out.getvalue())]
+
+
 def _load_splats(source: Any, *, limits: Limits, strip: tuple[str, ...] = ()) -> Any:
     from nacre.media.splat import load_splats
 
@@ -98,6 +115,7 @@ MEDIA = {
             "image", _load_image, _write_image, PICTURES, (".png", ".tif", ".tiff"), ".png",
             "a picture",
         ),
+        Medium("audio", _load_audio, _write_audio, RECORDINGS, KEPT, ".wav", "a recording"),
         Medium("mesh", _load_mesh, _write_mesh, MESHES, MESHES, ".glb", "a mesh"),
         Medium("splat", _load_splats, _write_splats, SPLATS, SPLATS, ".ply", "splats"),
     )
@@ -127,13 +145,14 @@ THREE_MF = FileKind(".3mf", "mesh", "a 3MF package")
 SPLAT_PLY = FileKind(".ply", "splat", "a PLY file of splats")
 SPZ = FileKind(".spz", "splat", "an SPZ file of splats")
 SOG = FileKind(".sog", "splat", "a SOG file of splats")
+SOUND = FileKind(".wav", "audio", "a recording")
 
 _OBJ_LINE = re.compile(rb"\s*(#|(v|vt|vn|vp|f|l|p|o|g|s|mtllib|usemtl)\b)")
 _OBJ_VERTEX = re.compile(rb"v(\s+[-+]?[\d.]+([eE][-+]?\d+)?){3}")
 
 
 def kind_of_file(head: bytes, name: str = "", size: int | None = None) -> FileKind | None:
-    """What kind of file of meshes or splats begins with ``head``; None: none of these.
+    """What kind of file of sound, meshes or splats begins with ``head``; None: none of these.
 
     Args:
         head: the first :data:`HEAD_BYTES`, or all of it.
@@ -144,6 +163,8 @@ def kind_of_file(head: bytes, name: str = "", size: int | None = None) -> FileKi
     extension = Path(name).suffix.lower()
     if head[:4] == b"glTF":
         return GLB
+    if kind_of_audio(head[:16]) is not None:
+        return SOUND
     if head[:3] == b"ply" and head[3:4] in (b"\n", b"\r", b" "):
         splats = re.search(rb"^property \w+ (f_dc_0|packed_position)\s*$", head, re.MULTILINE)
         return SPLAT_PLY if splats else PLY
@@ -209,6 +230,8 @@ def medium_of(source: Any) -> str:
     module = type(source).__module__
     if module.startswith("nacre.media.splat"):
         return "splat"
+    if module.startswith("nacre.media.audio"):
+        return "audio"
     if module.startswith(("numpy", "torch", "PIL", "nacre.media.image")):
         return "image"
     from nacre.media.mesh_objects import is_mesh_object
