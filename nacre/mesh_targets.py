@@ -95,6 +95,8 @@ def encode_to_target(
         raise InputError(f"{target} is {value!r}; expected a number above 0")
     if target not in ("target_size", "target_psnr"):
         raise InputError(f"{target}: meshes have target_size and target_psnr")
+    if getattr(options, "lossless", False):
+        raise InputError(f"{target} and lossless exclude each other; choose one of them")
     total = sum(len(mesh.faces) for mesh in scene.meshes)
     if not total:
         raise InputError(f"{target}: a scene without faces; choose bits instead")

@@ -26,6 +26,7 @@ from nacre.mesh_targets import (
 @dataclass(frozen=True)
 class Settings:
     bits: int = 11
+    lossless: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def test_targets_out_of_reach_are_said() -> None:
         encode_to_target(codec, SCENE, Settings(), "target_size", float("nan"))
     with pytest.raises(InputError, match="target_bpp"):
         encode_to_target(codec, SCENE, Settings(), "target_bpp", 1)
+    with pytest.raises(InputError, match="exclude each other"):
+        encode_to_target(codec, SCENE, Settings(lossless=True), "target_size", 1000)
     points = Scene((dataclasses.replace(MESH, faces=FACES[:0]),))
     with pytest.raises(InputError, match="without faces"):
         encode_to_target(codec, points, Settings(), "target_size", 1000)

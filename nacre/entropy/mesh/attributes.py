@@ -203,18 +203,38 @@ def _shape(
 ) -> _Shape:
     if positions.shape != (surface.vertices, 3):
         raise InputError(f"positions {positions.shape} of {surface.vertices} vertices")
-    ring = ring_of(surface, faces, index)
+    spots = _spots(positions)
+    ring = ring_of(surface, faces, index, spots)
     places, form = as_floats(positions), _GENERIC
-    normals = np.zeros((WEIGHTINGS, 0, 3))
+    normals: Floats = np.zeros((WEIGHTINGS, 0, 3))
     if kind == "normal" and channels == 2:
         if bits not in NORMAL_BITS:
             raise InputError(f"normals of {bits} bits; {NORMAL_BITS.start} to 20 are possible")
         form = _NORMAL
-        normals = np.zeros((WEIGHTINGS, len(ring.order), 3))
-        sum_normals(ring.values, np.ascontiguousarray(faces, np.int32).ravel(), places, normals)
+        normals = _recomputed(ring, np.ascontiguousarray(faces, np.int32).ravel(), spots, places)
     elif kind == "uv" and channels == 2:
         form = _TEXTURE
     return _Shape(ring, form, channels, places, normals, bits)
+
+
+def _spots(positions: Int64s) -> Int32s:
+    """A number for each vertex, the same where positions are, int32 ``[N]``."""
+    order = np.lexsort(positions.T)
+    ranked = positions[order]
+    fresh = (ranked[1:] != ranked[:-1]).any(axis=1)
+    spots = np.zeros(len(positions), np.int32)
+    spots[order[1:]] = np.cumsum(fresh)
+    return spots
+
+
+def _recomputed(ring: Ring, vertices: Int32s, spots: Int32s, places: Floats) -> Floats:
+    """Normals at each value, of its faces and of all faces at its place, ``[6, n, 3]``."""
+    ways = WEIGHTINGS // 2
+    own = np.zeros((ways, len(ring.order), 3))
+    sum_normals(ring.values, vertices, places, own)
+    near = np.zeros((ways, int(spots.max(initial=-1)) + 1, 3))
+    sum_normals(spots[vertices], vertices, places, near)
+    return np.concatenate([own, near[:, spots[ring.vertex]]])
 
 
 def _largest(bits: int) -> int:
@@ -338,9 +358,9 @@ def _code_pair(
         s, t = turned(s, t, c)
     s = code_channel(s, value, np.int64(0), span, model, work, coder)
     t = code_channel(t, value, np.int64(1), span, model, work, coder)
-    learn_weighting(work, s, t)
     if mirror < 0:
         s, t = turned(s, t, c)
     else:
         s, t = canonical(s, t, c)
     values[value, 0], values[value, 1] = s, t
+    learn_weighting(work, shape.normals, value, values[value], c)

@@ -259,11 +259,17 @@ def _clamped(value: Number, low: Number, high: Number) -> Number:
 
 
 @compiled
+def _degree(work: Work) -> Number:
+    """How much is known around a value, 0 .. DEGREES - 1."""
+    triangles: Number = min(work.degrees[0], np.int64(DEGREES // 2 - 1))
+    return triangles + np.int64(DEGREES // 2) * work.degrees[2]
+
+
+@compiled
 def _open_group(near: Number, model: Model, work: Work) -> None:
     """What fitted the last group of channels goes into its priors; the next one's are taken."""
     row = np.int64(work.memory[_ROW])
-    degree: Number = min(work.degrees[0], np.int64(DEGREES - 1))
-    chosen = degree * CLASSES + near
+    chosen = _degree(work) * CLASSES + near
     for e in range(COMPONENTS):
         prior = model.priors[row, e]
         prior += (work.shares[e] - prior) * _PRIOR_RATE
@@ -374,12 +380,11 @@ def _choose(
     centre = np.floor(work.means[best] + 0.5)
     fraction = np.int64((work.means[best] + 0.5 - centre) * 3.0)
     leaning = _side(work.means[_JOINED] - centre)
-    degree = min(work.degrees[0], np.int64(3))
     base = own * SLOTS
     work.slots[0] = base + min(near, np.int64(15)) * 4 + min((earlier + 1) >> 1, np.int64(3))
     work.slots[1] = base + min(near >> 1, np.int64(7)) * 16 + earlier
     work.slots[2] = base + spread * 8 + best
-    work.slots[3] = base + degree * 16 + near
+    work.slots[3] = base + _degree(work) * 16 + near
     sides = (_side(trend) * 3 + _side(before)) * 3 + leaning
     third: Number = min(max(fraction, np.int64(0)), np.int64(2))
     work.slots[4] = base + sides * 3 + third

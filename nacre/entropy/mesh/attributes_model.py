@@ -26,8 +26,8 @@ REGRESSORS = 8
 """Differences of predictions, the neighbours' residual, residuals of the two channels before."""
 CLASSES = 16
 """Of how much neighbours missed."""
-DEGREES = 4
-"""Complete triangles around a value: none, 1, 2, more."""
+DEGREES = 8
+"""Complete triangles around a value: none, 1, 2, more; and whether it has a twin."""
 CHANNEL_CLASSES = 4
 """Channels from the fourth on share what they learn, but for the widths of the experts."""
 CONTEXTS = 6
@@ -103,7 +103,7 @@ class Work(NamedTuple):
     Attributes:
         predictions: ``[PREDICTIONS, K]``.
         around: of neighbours, sums of residuals, of their magnitudes, and how many, ``[3, K]``.
-        degrees: complete triangles around the value, and known neighbours, int64 ``[2]``.
+        degrees: complete triangles around the value, known neighbours, a twin, int64 ``[3]``.
         means: of each component, float64 ``[COMPONENTS]``.
         inverses: one over its scale, float64 ``[COMPONENTS]``.
         inputs: int32 ``[INPUTS]``.
@@ -112,7 +112,7 @@ class Work(NamedTuple):
         regressors: float64 ``[REGRESSORS]``.
         system: float64 ``[REGRESSORS, REGRESSORS + 1]``.
         sums: for predictors, ``[8, K + 1]``.
-        memory: what is kept from value to value, float64 ``[8]``: predictors have 0 to 3.
+        memory: what is kept from value to value, float64 ``[16]``: predictors have 0 and 8 to 13.
         shares: of the mixture's components, float64 ``[COMPONENTS]``.
     """
 
@@ -171,7 +171,7 @@ def new_work(channels: int) -> Work:
     return Work(
         np.zeros((PREDICTIONS, channels)),
         np.zeros((3, channels)),
-        np.zeros(2, np.int64),
+        np.zeros(3, np.int64),
         np.zeros(COMPONENTS),
         np.zeros(COMPONENTS),
         np.zeros(INPUTS, np.int32),
@@ -180,7 +180,7 @@ def new_work(channels: int) -> Work:
         np.zeros(REGRESSORS),
         np.zeros((REGRESSORS, REGRESSORS + 1)),
         np.zeros((8, channels + 1)),
-        np.zeros(8),
+        np.zeros(16),
         np.full(COMPONENTS, 1.0 / COMPONENTS),
     )
 

@@ -38,6 +38,7 @@ def clear(work: Work, channels: Number) -> None:
             work.around[row, k] = 0.0
     work.degrees[0] = 0
     work.degrees[1] = 0
+    work.degrees[2] = 0
 
 
 @compiled
@@ -180,6 +181,7 @@ def predict_along(
     rank, own = ring.rank[value], ring.vertex[value]
     nearest, least, total = np.int64(ring.twin[value]), np.float64(0.0), np.float64(0.0)
     twin = nearest >= 0
+    work.degrees[2] = np.int64(twin)
     for at in range(ring.first[value], ring.first[value + 1]):
         corner = np.int64(ring.corners[at])
         a = np.int64(ring.values[next_corner(corner)])

@@ -37,7 +37,7 @@ class Ring(NamedTuple):
         vertex: the vertex of each value, int32 ``[n]``.
         order: the values in the order of coding, int32 ``[n]``.
         rank: the place of each value in ``order``, int32 ``[n]``.
-        twin: the last value before it at the same vertex, or -1, int32 ``[n]``.
+        twin: the last value before it at the same place, or -1, int32 ``[n]``.
     """
 
     first: Int32s
@@ -55,7 +55,9 @@ def values_count(surface: Surface, index: Int32s | None) -> int:
     return surface.vertices if index is None else int(index.max(initial=-1)) + 1
 
 
-def ring_of(surface: Surface, faces: Int32s, index: Int32s | None) -> Ring:
+def ring_of(
+    surface: Surface, faces: Int32s, index: Int32s | None, places: Int32s | None = None
+) -> Ring:
     """The ring of an attribute.
 
     Args:
@@ -64,6 +66,8 @@ def ring_of(surface: Surface, faces: Int32s, index: Int32s | None) -> Ring:
             of the surface, oriented as in the file.
         index: the value at each corner of ``faces``, int32 ``[F, 3]``, from 0; None for one value
             a vertex.
+        places: a number for each vertex, the same where positions are, int32 ``[N]``; None: all
+            differ.
 
     Raises:
         InputError: shapes differ, or a number is out of range.
@@ -100,8 +104,11 @@ def ring_of(surface: Surface, faces: Int32s, index: Int32s | None) -> Ring:
         np.full(count, -1, np.int32),
     )
     waiting = np.empty((2, 2 * len(values) + 1), np.int32)
-    last = np.full(surface.vertices, -1, np.int32)
-    _walk(ring, waiting, np.full(_BUCKETS, -1, np.int32), np.zeros(count, np.int32), last)
+    if places is None:
+        places = np.arange(surface.vertices, dtype=np.int32)
+    last = np.full(int(places.max(initial=-1)) + 1, -1, np.int32)
+    heads, seen = np.full(_BUCKETS, -1, np.int32), np.zeros(count, np.int32)
+    _walk(ring, waiting, heads, seen, places, last)
     return ring
 
 
@@ -141,7 +148,9 @@ def last_corner(corner: Number) -> Number:
 
 
 @compiled
-def _walk(ring: Ring, waiting: Int32s, heads: Int32s, seen: Int32s, last: Int32s) -> None:
+def _walk(
+    ring: Ring, waiting: Int32s, heads: Int32s, seen: Int32s, places: Int32s, last: Int32s
+) -> None:
     """Fill in order, rank and twins.
 
     The next value is one that most triangles predict, the last one found among equals (as Draco's
@@ -167,9 +176,9 @@ def _walk(ring: Ring, waiting: Int32s, heads: Int32s, seen: Int32s, last: Int32s
             value = seed
         ring.order[place] = np.int32(value)
         ring.rank[value] = np.int32(place)
-        vertex = ring.vertex[value]
-        ring.twin[value] = last[vertex]
-        last[vertex] = np.int32(value)
+        spot = places[ring.vertex[value]]
+        ring.twin[value] = last[spot]
+        last[spot] = np.int32(value)
         for at in range(ring.first[value], ring.first[value + 1]):
             corner = np.int64(ring.corners[at])
             a = np.int64(ring.values[next_corner(corner)])

@@ -6,8 +6,9 @@ projected along z, its lower half folded outwards (Meyer et al., "On Floating-Po
 coordinate where the sign is free. nacre.transforms.octahedral has the same rule for arrays.
 
 Files hold normals that some program computed: sums of the faces' normals weighted by area, by the
-angle at the vertex, or not at all. All three are predictions. A pair is coded as seen from the
-hemisphere of the prediction, whose border is far from it.
+angle at the vertex, or not at all; of the faces that share the normal, or of all at its place (glTF
+splits vertices along seams of textures, where nobody sees an edge). All are predictions. A pair is
+coded as seen from the hemisphere of the prediction, whose border is far from it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from nacre.entropy.mesh.attributes_prediction import add_neighbour, clear, squar
 from nacre.entropy.mesh.attributes_ring import Number, Ring, last_corner, next_corner
 from nacre.entropy.sequential import compiled
 
-WEIGHTINGS = 3
+_WAYS = 3
 """By area, by angle, not at all."""
-_TURN = 1
+WEIGHTINGS = 2 * _WAYS
+"""Of the faces at a value, then of the faces at its place."""
+_TURN = 8
 """Places ``_TURN + w`` of the memory: how far weighting w misses lately."""
 _FORGET = 1.0 / 64
 _HALF, _LEAST = 0.49, 1e-9
@@ -78,12 +81,12 @@ def sum_normals(values: Int32s, vertices: Int32s, positions: Floats, normals: Fl
             cosine = (square_a + square_b - facing) / (2.0 * np.sqrt(square_a * square_b))
             angle = arccos(min(max(cosine, -1.0), 1.0))
             value = values[corner]
-            for w in range(WEIGHTINGS):
+            for w in range(_WAYS):
                 weight = 1.0 if w == 0 else (angle / length if w == 1 else 1.0 / length)
                 normals[w, value, 0] += x * weight
                 normals[w, value, 1] += y * weight
                 normals[w, value, 2] += z * weight
-    for w in range(WEIGHTINGS):
+    for w in range(_WAYS):
         for value in range(normals.shape[1]):
             _normalize(normals[w, value])
 
@@ -203,8 +206,10 @@ def _predict(work: Work, row: Number, x: Number, y: Number, z: Number, c: Number
 
 
 @compiled
-def _settle(work: Work, row: Number, x: Number, y: Number, z: Number, c: Number) -> None:
-    """Move a prediction so that it rounds to the pair that quantising takes."""
+def _predict_recomputed(work: Work, row: Number, normal: Floats, mirror: Number, c: Number) -> None:
+    """A recomputed normal, moved so that it rounds to the pair that quantising takes."""
+    x, y, z = normal[0], normal[1], normal[2] * mirror
+    _predict(work, row, x, y, z, np.float64(c))
     s, t = nearest_pair(x, y, z, c)
     low, high = np.float64(s) - _HALF, np.float64(s) + _HALF
     work.predictions[row, 0] = min(max(work.predictions[row, 0], low), high)
@@ -230,7 +235,7 @@ def predict_normal(
         c: largest coordinate.
         ring: neighbours.
         values: pairs, int64 ``[n, 2]``.
-        normals: recomputed, float64 ``[3, n, 3]``.
+        normals: recomputed, float64 ``[6, n, 3]``.
         positions: of all vertices, float64 ``[N, 3]``.
         residuals: what known values were missed by, ``[n, 2]``.
         work: where predictions go.
@@ -263,10 +268,14 @@ def predict_normal(
                 off_z += nz - normals[best, other, 2]
         if complete == 2:
             work.degrees[0] += 1
-    for w in range(WEIGHTINGS):
-        a, b, d = normals[w, value, 0], normals[w, value, 1], normals[w, value, 2]
-        _predict(work, w, a, b, d * mirror, top)
-        _settle(work, w, a, b, d * mirror, c)
+    family = best - best % _WAYS
+    other, second = np.int64(_WAYS) - family, family + (best + 1) % _WAYS
+    for w in range(1, _WAYS):
+        if work.memory[_TURN + _WAYS - family + w] < work.memory[_TURN + other]:
+            other = _WAYS - family + w
+    _predict_recomputed(work, 0, normals[best, value], mirror, c)
+    _predict_recomputed(work, 1, normals[other, value], mirror, c)
+    _predict_recomputed(work, 2, normals[second, value], mirror, c)
     if known > 0.0:
         off_x, off_y, off_z = off_x / known, off_y / known, off_z / known
         _predict(work, 3, sum_x, sum_y, sum_z * mirror, top)
@@ -276,16 +285,18 @@ def predict_normal(
     _predict(work, 5, x + 0.5 * off_x, y + 0.5 * off_y, (z + 0.5 * off_z) * mirror, top)
     twin = np.int64(ring.twin[value])
     if twin >= 0:
+        work.degrees[2] = 1
         nx, ny, nz = direction(np.float64(values[twin, 0]), np.float64(values[twin, 1]), top)
         _predict(work, 5, nx, ny, nz * mirror, top)
     return np.int64(mirror)
 
 
 @compiled
-def learn_weighting(work: Work, s: Number, t: Number) -> None:
-    """Note how far each weighting missed a pair, given as its predictions are."""
+def learn_weighting(work: Work, normals: Floats, value: Number, pair: Int64s, c: Number) -> None:
+    """Note how far each weighting misses the normal of a pair."""
+    x, y, z = direction(np.float64(pair[0]), np.float64(pair[1]), np.float64(c))
     for w in range(WEIGHTINGS):
-        missed = abs(np.float64(s) - work.predictions[w, 0])
-        missed += abs(np.float64(t) - work.predictions[w, 1])
+        missed = abs(x - normals[w, value, 0]) + abs(y - normals[w, value, 1])
+        missed += abs(z - normals[w, value, 2])
         lately = work.memory[_TURN + w]
         work.memory[_TURN + w] = max(lately + (missed - lately) * _FORGET, _LEAST)

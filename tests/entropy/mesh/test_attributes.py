@@ -227,6 +227,20 @@ def test_normals_that_are_recomputed_take_two_bytes(weighting: int) -> None:
     assert 2 < len(data) < len(pairs) / 8
 
 
+def test_split_vertices_have_the_normals_of_their_place() -> None:
+    """As in glTF: seams of textures split vertices, normals go on as if they did not."""
+    index, rows = seams()
+    vertex = np.zeros(len(rows), np.int32)
+    vertex[index.ravel()] = FACES.ravel()
+    normals = quantize_normals(brute_normals(0), 10)[vertex]
+    surface = surface_of(index, len(rows))
+    split = {"surface": surface, "faces": index, "positions": POSITIONS[vertex]}
+    assert len(both_ways(normals, "normal", 10, **split)) == 2
+    wavy = quantize_normals(POINTS + 0.3 * np.sin(5 * POINTS), 10)
+    alone = len(both_ways(wavy, "normal", 10))
+    assert len(both_ways(wavy[vertex], "normal", 10, **split)) < 1.06 * alone
+
+
 def test_pairs_of_compiled_code_and_of_arrays_agree() -> None:
     rng = np.random.default_rng(5)
     normals = rng.standard_normal((400, 3))
