@@ -51,6 +51,7 @@ from nacre.entropy.mesh.positions_values import (
     learn_value,
     learn_values,
     set_odds,
+    set_partners,
     set_sources,
     survey,
 )
@@ -153,6 +154,7 @@ def code_axis(
     centre, model = _aim(axis, count, work)
     slope = m.slope[SLOW]
     reach = survey(axis, centre, m.offset[model], m.slope[model], work.coordinates, values)
+    set_partners(axis, work.coordinates, values)
     rest = set_odds(axis, centre, slope, values)
     for k in range(count):
         m.weights[k] *= rest

@@ -4,8 +4,8 @@ Parts have planes along the axes, mirrored halves repeat two of three coordinate
 coarser grid: a coordinate is often one that was there before. Beside the mixture in space stand,
 for each coordinate,
 
-- *sources*, single values: those of a, b and o, of the vertex before, and the likeliest of the
-  values that were there before;
+- *sources*, single values: those of a, b and o, of the vertex before, the likeliest of the values
+  that were there before, and those last seen beside the coordinates that are known already;
 - *scans*, distributions over a window around the expected value: the local density times how often
   a value was seen, or was seen together with a coordinate of the vertex that is known already.
 
@@ -28,17 +28,17 @@ Floats = npt.NDArray[np.float64]
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 
-SOURCE_LAST, SOURCE_OFTEN = 3, 4
-SOURCES = 5
-"""a, b, o, the vertex before, an often seen value."""
-SINGLE, PAIRED = 5, 6
+SOURCE_LAST, SOURCE_OFTEN, SOURCE_PARTNER = 3, 4, 5
+SOURCES = 7
+"""a, b, o, the vertex before, an often seen value, what stood beside the coordinates known."""
+SINGLE, PAIRED = 7, 8
 """The scans, after the sources."""
-KINDS = 7
+KINDS = 9
 NOWHERE = -(1 << 40)
 """A source that is none."""
 REACH = 63
 """Largest distance from the centre of a scan's window."""
-_VALUES, _PAIR_BITS = 1 << 16, 18
+_VALUES, _PAIR_BITS, _PARTNER_BITS = 1 << 16, 18, 14
 _CONTEXTS = 5 * 8 * 4 * 3
 _RATE, _LEAST_ODDS, _LEAST_REST = 0.04, 0.0005, 0.1
 _ZERO = np.float64(0.0)
@@ -51,6 +51,8 @@ class Values(NamedTuple):
     Attributes:
         counts: how often each value (its last 16 bits) was seen on an axis, int32 ``[3, 2^16]``.
         pairs: how often two coordinates were seen together, by a hash, int32 ``[2^18]``.
+        partners: a coordinate and what was last seen beside it on a later axis, by a hash of the
+            coordinate, int64 ``[3, 2^14, 2]``: x and y, x and z, y and z.
         hits: odds of each kind in its contexts, float64 ``[KINDS, contexts]``.
         sources: values, int64 ``[3, SOURCES]``, NOWHERE for none.
         scans: masses of the values before, from the window's first one on, ``[2, 2 REACH + 2]``.
@@ -62,6 +64,7 @@ class Values(NamedTuple):
 
     counts: Int32s
     pairs: Int32s
+    partners: Int64s
     hits: Floats
     sources: Int64s
     scans: Floats
@@ -77,6 +80,7 @@ def new_values() -> Values:
     return Values(
         np.zeros((3, _VALUES), np.int32),
         np.zeros(1 << _PAIR_BITS, np.int32),
+        np.full((3, 1 << _PARTNER_BITS, 2), NOWHERE, np.int64),
         hits,
         np.full((3, SOURCES), NOWHERE, np.int64),
         np.zeros((2, 2 * REACH + 2)),
@@ -103,6 +107,25 @@ def _pair(which: Number, first: Number, second: Number) -> Number:
     mixed = (first * 2654435761 + second * 40503 + which * 7919) & 0xFFFFFFFF
     mixed ^= mixed >> 15
     return (mixed * 2246822519 & 0xFFFFFFFF) >> (32 - _PAIR_BITS)
+
+
+@compiled
+def _partner(value: Number) -> Number:
+    """A place for a coordinate."""
+    return (value * 2654435761 & 0xFFFFFFFF) >> (32 - _PARTNER_BITS)
+
+
+@compiled
+def set_partners(axis: Number, point: Floats, values: Values) -> None:
+    """What was last seen on this axis beside the coordinates below it."""
+    for other in range(2):
+        found = np.int64(NOWHERE)
+        if other < axis:
+            known = np.int64(point[other])
+            entry = values.partners[other + axis - 1, _partner(known)]
+            if entry[0] == known:
+                found = entry[1]
+        values.sources[axis, SOURCE_PARTNER + other] = found
 
 
 @compiled
@@ -234,7 +257,7 @@ def learn_value(
         old = values.hits[e, values.places[e]]
         moved = old + _RATE * (odds[e] / total - old)
         values.hits[e, values.places[e]] = max(moved, _LEAST_ODDS)
-        if e < SOURCE_OFTEN:
+        if e != SOURCE_OFTEN and e < SOURCES:
             values.states[e] = values.states[e] * 2 + (1 if sources[axis, e] == x else 0)
 
 
@@ -245,4 +268,7 @@ def learn_values(point: Floats, values: Values) -> None:
         value = np.int64(point[axis])
         values.counts[axis, value & 0xFFFF] += 1
         for other in range(axis):
-            values.pairs[_pair(other + axis - 1, np.int64(point[other]), value)] += 1
+            known = np.int64(point[other])
+            values.pairs[_pair(other + axis - 1, known, value)] += 1
+            entry = values.partners[other + axis - 1, _partner(known)]
+            entry[0], entry[1] = known, value
