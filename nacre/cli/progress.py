@@ -52,6 +52,11 @@ def circuit_figures(p: Progress) -> str:
     )
 
 
+def mesh_figures(p: Progress) -> str:
+    """Bits of a vertex in the meshes that are learned from."""
+    return f"{p.rate:.3f} bits/vertex, {p.items_per_second:.0f} vertices/s, {_time_left(p)}"
+
+
 def _time_left(p: Progress) -> str:
     minutes, seconds = divmod(round(p.seconds_left), 60)
     return f"{minutes}:{seconds:02} left"

@@ -35,23 +35,28 @@ class Run:
 
 
 def train(
-    codec: Annotated[str, typer.Argument(metavar="CODEC", help="walloc-rgb or circuit-image.")],
+    codec: Annotated[
+        str, typer.Argument(metavar="CODEC", help="walloc-rgb, circuit-image, circuit-mesh.")
+    ],
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE...", help="Photos or folders; for circuits idx, npy, npz."),
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Photos, meshes or folders of them; for circuit-image also idx, npy, npz.",
+        ),
     ],
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder for checkpoints, events and the model.")
     ] = Path("runs/train"),
     preset: Annotated[
-        str, typer.Option(help="tiny, small or full; walloc-rgb also has latents-12.")
+        str, typer.Option(help="tiny, small or full (circuit-mesh: large); walloc-rgb: latents-12.")
     ] = "small",
     name: Annotated[
         str | None, typer.Option(help="Name of the model; the codec's by default.")
     ] = None,
     validation: Annotated[
         list[Path] | None,
-        typer.Option(help="Pictures for the card's figures (repeatable); else some are held back."),
+        typer.Option(help="Files for the card's figures (repeatable); else some are held back."),
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="walloc-rgb: folder for decoded photos.")
@@ -63,15 +68,17 @@ def train(
         ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="walloc-rgb: instead of the preset's.")
+        int | None, typer.Option(min=1, help="walloc-rgb, circuit-mesh: instead of the preset's.")
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="walloc-rgb: instead of the preset's.")
+        int | None, typer.Option(min=1, help="walloc-rgb, circuit-mesh: instead of the preset's.")
     ] = None,
     side: Annotated[
         int | None, typer.Option(min=8, help="walloc-rgb: of a crop, a multiple of 8.")
     ] = None,
-    rate: Annotated[float | None, typer.Option(min=0, help="walloc-rgb: learning rate.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0, help="walloc-rgb, circuit-mesh: learning rate.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
     minutes: Annotated[
         float | None,
@@ -196,6 +203,29 @@ def _train_circuit_image(run: Run) -> Path | None:
         )
 
 
+def _train_circuit_mesh(run: Run) -> Path | None:
+    from nacre.cli.progress import mesh_figures, training_bar
+    from nacre.train.circuit_mesh import PRESETS, train_circuit_mesh
+
+    chosen = _preset(PRESETS, run.preset)
+    changed: dict[str, Any] = dict(run.flags)
+    if run.seed is not None:
+        changed["seed"] = run.seed
+    with training_bar(run.quiet, mesh_figures) as report:
+        return train_circuit_mesh(
+            run.sources,
+            run.out,
+            replace(chosen, plan=replace(chosen.plan, **changed)),
+            name=run.name,
+            validation=run.validation,
+            device=run.device,
+            seconds=None if run.minutes is None else run.minutes * 60,
+            force=run.force,
+            report=report,
+            say=run.note,
+        )
+
+
 def _preset(presets: dict[str, Any], name: str) -> Any:
     if name not in presets:
         raise InputError(f"preset {name!r} is not one of {', '.join(presets)}")
@@ -210,5 +240,6 @@ RECIPES: dict[str, tuple[Recipe, frozenset[str]]] = {
         frozenset(("cache", "channels", "steps", "batch", "side", "rate", "devices", "precision")),
     ),
     "circuit-image": (_train_circuit_image, frozenset()),
+    "circuit-mesh": (_train_circuit_mesh, frozenset(("steps", "batch", "rate"))),
 }
 """Of each codec that can be trained: its recipe, and the flags that not every recipe knows."""

@@ -1,10 +1,22 @@
 """A small network in integers that predicts a vertex: what it says is the same on every machine.
 
-Two hidden layers and a linear one, from the ``features`` of ``features.py`` to the components of a
-mixture. A layer is ``(W x + b + 2^(s-1)) >> s`` with int16 weights and inputs, sums in 32 bits
-(:attr:`Layer.bound` proves that they suffice, in any order of summation), and a row's own shift.
-Hidden layers then apply SiLU, x / (1 + e^-x) (Elfwing et al. 2018), from a table made of whole
-numbers. Plain loops over rows become the processor's multiply-and-add of pairs of int16.
+Two hidden layers and a linear one, from the ``features`` of ``features.py`` to COMPONENTS
+components of a mixture. A layer is ``(W x + b + 2^(s-1)) >> s`` with int16 weights and inputs, sums
+in 32 bits (:attr:`Layer.bound` proves that they suffice, in any order of summation), and a shift
+for each row. Hidden layers then apply SiLU, x / (1 + e^-x) (Elfwing et al. 2018), from a table made
+of whole numbers. Plain loops over rows become the processor's multiply-and-add of pairs of int16.
+
+Of each component the last layer says SAID numbers: log2 of the weight, an offset of the mean along
+each of the frame's axes, log2 of the deviations along them, and a gain for each of the SEEN vectors
+among the features. The mean is the offset and the sum of gains times vectors, so that what is
+linear (a parallelogram that is exact) need not be learned through logarithms.
+
+The coder is told, int64 ``[COMPONENTS, ANSWERS]``:
+
+- ``[k, 0]``: log2 of the weight in 1/1024 octaves, up to a common constant;
+- ``[k, 1..3]``: the mean along the frame's three axes, from the mean of the parallelograms, in
+  1/65536 of ``sizes[EDGE_SCALE]``;
+- ``[k, 4..6]``: log2 of the standard deviation along the axes, of the same unit, in 1/1024 octaves.
 
 ``nacre/train/circuit_mesh.py`` trains and exports such networks.
 """
@@ -19,32 +31,45 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nacre.entropy.mesh.features import ANSWERS, COMPONENTS, FEATURES
+from nacre.entropy.mesh.features import ANSWERS, COMPONENTS, FEATURES, MEAN_UNIT, SEEN
 from nacre.entropy.mixing import exponential
 from nacre.entropy.sequential import Number, compiled
 from nacre.errors import ModelError
 
+Floats = npt.NDArray[np.float64]
 Int16s = npt.NDArray[np.int16]
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 LAYERS = 3
+SAID = ANSWERS + SEEN
+OUTPUTS = COMPONENTS * SAID
 LANES = 16
 """Inputs of a layer are filled up with zeros to a multiple of this."""
 FEATURE_LIMIT = 1 << 15
-HIDDEN_UNIT = 512
+HIDDEN_UNIT = 1024
 """What 1 is in a hidden layer."""
 HIDDEN_LIMIT = 12 * HIDDEN_UNIT - 1
 """What SiLU is applied to lies in -HIDDEN_LIMIT .. HIDDEN_LIMIT, clipped."""
 SUM_LIMIT = 1 << 31
 SHIFT_LIMIT = 30
-ANSWER_LIMITS = ((-(1 << 14), 1 << 14), (-(1 << 21), 1 << 21), (-(1 << 14), 1 << 13))
-"""Ranges of log2 weights (1/1024 octaves), means (1/65536) and log2 deviations (1/1024 octaves)."""
+GAIN_UNIT = 65536
+"""What 1 is as a gain."""
+LIMITS = (
+    (-(1 << 14), 1 << 14),
+    (-(1 << 30), 1 << 30),
+    (-(1 << 14), 1 << 13),
+    (-(1 << 24), 1 << 24),
+)
+"""Ranges of log2 weights (1/1024 octaves), means and offsets (1/65536), log2 deviations (1/1024
+octaves) and gains."""
 MOST_HIDDEN = 1024
-_LEAST_WEIGHT, _MOST_WEIGHT = (np.int64(limit) for limit in ANSWER_LIMITS[0])
-_LEAST_MEAN, _MOST_MEAN = (np.int64(limit) for limit in ANSWER_LIMITS[1])
-_LEAST_SCALE, _MOST_SCALE = (np.int64(limit) for limit in ANSWER_LIMITS[2])
+_KINDS = np.array(([0] + 3 * [1] + 3 * [2] + SEEN * [3]) * COMPONENTS)
+_LEAST: Int64s = np.array(LIMITS, dtype=np.int64)[_KINDS, 0]
+_MOST: Int64s = np.array(LIMITS, dtype=np.int64)[_KINDS, 1]
+_GAIN_TO_MEAN = MEAN_UNIT / GAIN_UNIT
+_LEAST_MEAN, _MOST_MEAN = float(LIMITS[1][0]), float(LIMITS[1][1])
 _TOP = np.int64(HIDDEN_LIMIT)
 
 
@@ -129,7 +154,7 @@ class Workspace(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """LAYERS layers, the first of FEATURES inputs, the last of COMPONENTS * ANSWERS outputs.
+    """LAYERS layers, the first of FEATURES inputs, the last of OUTPUTS.
 
     Raises:
         ModelError: the layers do not fit together.
@@ -143,10 +168,10 @@ class Network:
         fits = len(shapes) == LAYERS and all(
             shape[0] == size for shape, size in zip(shapes, sizes[1:], strict=True)
         )
-        if not fits or sizes[0] != FEATURES or sizes[-1] != COMPONENTS * ANSWERS:
+        if not fits or sizes[0] != FEATURES or sizes[-1] != OUTPUTS:
             raise ModelError(
-                f"a mesh network has {LAYERS} layers from {FEATURES} to {COMPONENTS * ANSWERS} "
-                f"numbers; got {shapes}"
+                f"a mesh network has {LAYERS} layers from {FEATURES} to {OUTPUTS} numbers; "
+                f"got {shapes}"
             )
         if max(sizes) > MOST_HIDDEN:
             raise ModelError(f"a layer of a mesh network is wider than {MOST_HIDDEN}")
@@ -233,51 +258,72 @@ def _hidden(weight: Int16s, offset: Int64s, shift: Int64s, inputs: Int16s, outpu
 
 
 @compiled
-def evaluate(kernel: Kernel, features: Int16s, work: Workspace, answer: Int64s) -> None:
+def evaluate(kernel: Kernel, features: Int16s, work: Workspace, said: Int64s) -> None:
     """What the network says of one vertex.
 
     Args:
         kernel: :attr:`Network.kernel`.
         features: int16 ``[FEATURES]``.
         work: :meth:`Network.workspace`.
-        answer: int64 ``[COMPONENTS, ANSWERS]``, written: log2 of the weight, three means, three
-            log2 deviations (see ``features.py``), within ANSWER_LIMITS.
+        said: int64 ``[OUTPUTS]``, written: SAID numbers of each component, within LIMITS.
     """
     for k in range(len(features)):
         work.inputs[k] = features[k]
     _hidden(kernel.weight1, kernel.offset1, kernel.shift1, work.inputs, work.first)
     _hidden(kernel.weight2, kernel.offset2, kernel.shift2, work.first, work.second)
-    row = np.int64(0)
-    for component in range(len(answer)):
-        for number in range(ANSWERS):
-            value = _product(kernel.weight3[row], work.second) + kernel.offset3[row]
-            value >>= kernel.shift3[row]
-            if number == 0:
-                value = min(max(value, _LEAST_WEIGHT), _MOST_WEIGHT)
-            elif number < 4:
-                value = min(max(value, _LEAST_MEAN), _MOST_MEAN)
-            else:
-                value = min(max(value, _LEAST_SCALE), _MOST_SCALE)
-            answer[component, number] = value
-            row += 1
+    for row in range(len(said)):
+        value = _product(kernel.weight3[row], work.second) + kernel.offset3[row]
+        said[row] = min(max(value >> kernel.shift3[row], _LEAST[row]), _MOST[row])
 
 
 @compiled
-def _evaluate_all(kernel: Kernel, features: Int16s, work: Workspace, answers: Int64s) -> None:
+def settle_means(said: Int64s, vectors: Floats, answers: Int64s) -> None:
+    """What the coder is told, from what the network said.
+
+    Args:
+        said: int64 ``[OUTPUTS]``.
+        vectors: float64 ``[SEEN, 3]``, in the frame over the scale.
+        answers: int64 ``[COMPONENTS, ANSWERS]``, written.
+    """
+    for component in range(len(answers)):
+        first = SAID * component
+        for number in range(ANSWERS):
+            answers[component, number] = said[first + number]
+        for i in range(3):
+            total = 0.0
+            for k in range(SEEN):
+                total += np.float64(said[first + ANSWERS + k]) * vectors[k, i]
+            mean = float(said[first + 1 + i]) + total * _GAIN_TO_MEAN
+            mean = min(max(mean, _LEAST_MEAN), _MOST_MEAN)
+            answers[component, 1 + i] = np.int64(np.floor(mean + 0.5))
+
+
+@compiled
+def _evaluate_all(
+    kernel: Kernel,
+    features: Int16s,
+    vectors: Floats,
+    work: Workspace,
+    said: Int64s,
+    answers: Int64s,
+) -> None:
     for place in range(len(features)):
-        evaluate(kernel, features[place], work, answers[place])
+        evaluate(kernel, features[place], work, said)
+        settle_means(said, vectors[place], answers[place])
 
 
-def answers_of(network: Network, features: Int16s) -> Int64s:
-    """What the network says of many vertices.
+def answers_of(network: Network, features: Int16s, vectors: Floats) -> Int64s:
+    """What the coder is told of many vertices.
 
     Args:
         network: the network.
         features: int16 ``[n, FEATURES]``.
+        vectors: float64 ``[n, SEEN, 3]``.
 
     Returns:
         int64 ``[n, COMPONENTS, ANSWERS]``.
     """
     answers = np.zeros((len(features), COMPONENTS, ANSWERS), np.int64)
-    _evaluate_all(network.kernel, features, network.workspace(), answers)
+    said = np.zeros(OUTPUTS, np.int64)
+    _evaluate_all(network.kernel, features, vectors, network.workspace(), said, answers)
     return answers

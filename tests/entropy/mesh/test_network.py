@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from nacre.entropy.mesh.features import ANSWERS, COMPONENTS, FEATURES
+from nacre.entropy.mesh.features import ANSWERS, COMPONENTS, FEATURES, MEAN_UNIT, SEEN
 from nacre.entropy.mesh.network import (
-    ANSWER_LIMITS,
     FEATURE_LIMIT,
+    GAIN_UNIT,
     HIDDEN_LIMIT,
     HIDDEN_UNIT,
+    LIMITS,
+    OUTPUTS,
+    SAID,
     SILU,
     SUM_LIMIT,
     Layer,
@@ -22,8 +27,6 @@ from nacre.entropy.mesh.network import (
 )
 from nacre.errors import ModelError
 from nacre.mesh_models import shipped_model
-
-OUTPUTS = COMPONENTS * ANSWERS
 
 
 def layer(rng: np.random.Generator, rows: int, columns: int, limit: int, shift: int) -> Layer:
@@ -58,7 +61,9 @@ def silu(x: int) -> int:
     return math.floor(value + 0.5)
 
 
-def plain(net: Network, features: Sequence[int]) -> list[int]:
+def plain(
+    net: Network, features: Sequence[int], vectors: npt.NDArray[np.float64]
+) -> list[list[int]]:
     """The network in Python's own integers, from its layers and not from its kernel."""
     values = [int(value) for value in features]
     for number, part in enumerate(net.layers):
@@ -69,11 +74,25 @@ def plain(net: Network, features: Sequence[int]) -> list[int]:
                 total += int(one) * other
             sums.append((total + ((1 << int(shift)) >> 1)) >> int(shift))
         if number == len(net.layers) - 1:
-            kinds = [0, 1, 1, 1, 2, 2, 2] * COMPONENTS
-            limits = [ANSWER_LIMITS[kind] for kind in kinds]
-            return [min(max(s, low), high) for s, (low, high) in zip(sums, limits, strict=True)]
+            kinds = ([0, 1, 1, 1, 2, 2, 2] + [3] * SEEN) * COMPONENTS
+            limits = [LIMITS[kind] for kind in kinds]
+            said = [min(max(s, low), high) for s, (low, high) in zip(sums, limits, strict=True)]
+            return [told(said[k : k + SAID], vectors) for k in range(0, OUTPUTS, SAID)]
         values = [int(SILU[min(max(s, -HIDDEN_LIMIT), HIDDEN_LIMIT) + HIDDEN_LIMIT]) for s in sums]
     raise AssertionError
+
+
+def told(said: list[int], vectors: npt.NDArray[np.float64]) -> list[int]:
+    """What the coder is told of a component; the mean in exact fractions."""
+    low, high = LIMITS[1]
+    means = []
+    for i in range(3):
+        mean = Fraction(said[1 + i])
+        for gain, vector in zip(said[ANSWERS:], vectors, strict=True):
+            mean += Fraction(gain) * Fraction(float(vector[i])) * MEAN_UNIT / GAIN_UNIT
+        clipped = min(max(mean, Fraction(low)), Fraction(high))
+        means.append(math.floor(clipped + Fraction(1, 2)))
+    return [said[0], *means, *said[4:ANSWERS]]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -83,18 +102,19 @@ def test_the_kernel_computes_what_python_integers_do(seed: int) -> None:
     features = rng.integers(-(1 << 15), 1 << 15, (12, FEATURES)).astype(np.int16)
     features[0] = -(1 << 15)
     features[1] = (1 << 15) - 1
-    answers = answers_of(net, features)
+    vectors = rng.normal(0, 1, (12, SEEN, 3))
+    answers = answers_of(net, features, vectors)
     assert answers.shape == (12, COMPONENTS, ANSWERS)
     for place in range(len(features)):
-        assert answers[place].ravel().tolist() == plain(net, features[place].tolist())
+        assert answers[place].tolist() == plain(net, features[place].tolist(), vectors[place])
     # Something depends on the features, and not all of it is clipped.
     assert len(np.unique(answers[2:], axis=0)) == 10
 
 
 def test_sums_at_the_very_bound_do_not_overflow() -> None:
     # The sizes of a row's weights add up to 65535, the most that inputs of 2^15 allow.
-    weight = np.full((8, FEATURES), 1170, np.int16)
-    weight[:, 0] = 65535 - 55 * 1170
+    weight = np.full((8, FEATURES), 65535 // FEATURES, np.int16)
+    weight[:, 0] += 65535 % FEATURES
     weight[4:] *= -1
     zeros = np.zeros(8, np.int32)
     first = Layer(weight, zeros, np.full(8, 22, np.int32), FEATURE_LIMIT)
@@ -105,12 +125,14 @@ def test_sums_at_the_very_bound_do_not_overflow() -> None:
     )
     features = np.full((2, FEATURES), -(1 << 15), np.int16)
     features[1] = (1 << 15) - 1
-    assert answers_of(net, features)[0].ravel().tolist() == plain(net, features[0].tolist())
-    assert answers_of(net, features)[1].ravel().tolist() == plain(net, features[1].tolist())
+    vectors = rng.normal(0, 1, (2, SEEN, 3))
+    answers = answers_of(net, features, vectors)
+    for place in range(2):
+        assert answers[place].tolist() == plain(net, features[place].tolist(), vectors[place])
 
 
 def test_a_layer_whose_sums_could_overflow_is_refused() -> None:
-    weight = np.full((2, FEATURES), 1171, np.int16)
+    weight = np.full((2, FEATURES), 65535 // FEATURES + 1, np.int16)
     with pytest.raises(ModelError, match="not below 2"):
         Layer(weight, np.zeros(2, np.int32), np.zeros(2, np.int32), FEATURE_LIMIT)
 
@@ -125,7 +147,8 @@ def test_a_network_survives_its_arrays() -> None:
     net = network(5)
     again = Network.from_arrays(net.to_arrays())
     features = np.random.default_rng(1).integers(-9999, 9999, (5, FEATURES)).astype(np.int16)
-    assert np.array_equal(answers_of(net, features), answers_of(again, features))
+    vectors = np.ones((5, SEEN, 3))
+    assert np.array_equal(answers_of(net, features, vectors), answers_of(again, features, vectors))
     assert again.parameters == net.parameters
 
 
@@ -171,6 +194,8 @@ def test_the_shipped_networks_cannot_overflow(large: bool) -> None:
     rng = np.random.default_rng(3)
     features = rng.integers(-(1 << 15), 1 << 15, (3, FEATURES)).astype(np.int16)
     features[0] = (1 << 15) - 1
-    answers = answers_of(model.network, features)
+    vectors = rng.normal(0, 1, (3, SEEN, 3))
+    answers = answers_of(model.network, features, vectors)
     for place in range(len(features)):
-        assert answers[place].ravel().tolist() == plain(model.network, features[place].tolist())
+        expected = plain(model.network, features[place].tolist(), vectors[place])
+        assert answers[place].tolist() == expected

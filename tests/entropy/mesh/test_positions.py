@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nacre.entropy.mesh.features import ANSWERS, COMPONENTS, FEATURES
-from nacre.entropy.mesh.network import FEATURE_LIMIT, HIDDEN_LIMIT, Layer, Network
+from nacre.entropy.mesh.features import FEATURES
+from nacre.entropy.mesh.network import FEATURE_LIMIT, HIDDEN_LIMIT, OUTPUTS, Layer, Network
 from nacre.entropy.mesh.positions import decode_positions, encode_positions
 from nacre.entropy.mesh.surface import Surface, surface_of
 from nacre.errors import FormatError, InputError, ModelError
@@ -25,7 +25,7 @@ from tests.entropy.mesh.surfaces import (
 def some_network() -> Network:
     """Weights at random: bad predictions, but predictions."""
     rng = np.random.default_rng(8)
-    sizes = (FEATURES, 16, 16, COMPONENTS * ANSWERS)
+    sizes = (FEATURES, 16, 16, OUTPUTS)
     limits = (FEATURE_LIMIT, HIDDEN_LIMIT, HIDDEN_LIMIT)
     return Network(
         tuple(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numba import njit
 
 from nacre.entropy.mesh import functions, mixture, mixture_regression
-from nacre.entropy.mesh.features import FEATURE_UNIT, describe
+from nacre.entropy.mesh.features import FEATURE_UNIT
+from nacre.entropy.mesh.network_rows import describe
 from nacre.entropy.mesh.traversal import corner_vertices, traverse
 from tests.entropy.mesh.surfaces import bumpy_grid, sphere, with_holes
 
@@ -136,7 +137,7 @@ def test_views_are_those_of_plain_loops() -> None:
         assert rows.residual[n] == pytest.approx(frame @ missed)
         assert frame @ frame.T == pytest.approx(np.eye(3))
         assert np.linalg.det(frame) == pytest.approx(1)
-        assert rows.features[n, 44] == 1024 * len(points)
+        assert rows.features[n, 71] == 1024 * len(points)
         scale = rows.scale[n]
         gate = np.sign(rows.features[n, :3]) * np.expm1(abs(rows.features[n, :3]) / FEATURE_UNIT)
         nearest = min(
