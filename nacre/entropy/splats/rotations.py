@@ -208,7 +208,7 @@ def mixed_cumulative(
     """A mixture's share below ``x`` of a component, in 2^-24."""
     total = 0.0
     for t in range(POINTS):
-        if weights[t] > 1e-5:
+        if weights[t] > 1e-3:
             total += weights[t] * cumulative(x, points[t, component], widths[t])
     return min(max(total, 1.0), float(TOTAL - 1))
 
