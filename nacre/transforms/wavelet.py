@@ -282,9 +282,7 @@ class WaveletPacket:
     def synthesize(self, y: torch.Tensor) -> torch.Tensor:
         """The inverse of :meth:`analyze`, exact to float rounding."""
         if self._deep:
-            return self._part(_DEEPEST).synthesize(
-                self._part(self.levels - _DEEPEST).synthesize(y)
-            )
+            return self._part(_DEEPEST).synthesize(self._part(self.levels - _DEEPEST).synthesize(y))
         x = _channels_to_blocks(y, self.stride, self.dims)
         for axis in range(self.dims):
             x = _along(x, 2 + axis, self.wavelet, self.levels, self.boundary, inverse=True)
