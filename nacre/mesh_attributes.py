@@ -180,6 +180,7 @@ class AttributeReader:
         self.positions, self.limits = positions, limits
         self.seams: list[Int32s] = []
         self.is_split = False
+        self.bytes = 0
 
     def split(self) -> Int32s:
         """The seams that split vertices, int32 ``[F, 3]``."""
@@ -193,6 +194,7 @@ class AttributeReader:
             FormatError: there are not so many.
         """
         if number == len(self.seams) + 1:
+            self._take(4 * self.faces.size, "seams")
             self.seams.append(decode_seams(taken(self.segments), self.surface, self.faces))
         if not 1 <= number <= len(self.seams):
             raise FormatError(f"seams {number} of {len(self.seams)}")
@@ -207,7 +209,7 @@ class AttributeReader:
         """
         if form.domain == "face":
             count = len(self.faces)
-            self._check(form, count)
+            self._take(8 * count * form.channels, f"attribute {form.name!r}")
             values = decode_face_attribute(
                 taken(self.segments), self.surface, faces=count, channels=form.channels
             )
@@ -216,7 +218,7 @@ class AttributeReader:
         if form.domain == "corner":
             index = self.seam(form.seams)
         count = self.surface.vertices if index is None else int(index.max(initial=-1)) + 1
-        self._check(form, count)
+        self._take(8 * count * form.channels, f"attribute {form.name!r}")
         values, bits = decode_attribute(
             taken(self.segments),
             self.surface,
@@ -230,8 +232,10 @@ class AttributeReader:
             raise FormatError(f"attribute {form.name!r}: normals of {bits} and {form.bits} bits")
         return self._made(form, values, index if form.domain == "corner" else None)
 
-    def _check(self, form: Form, count: int) -> None:
-        self.limits.check("bytes", 8 * count * form.channels, f"attribute {form.name!r}")
+    def _take(self, count: int, what: str) -> None:
+        """Count bytes that are about to be taken; all of a mesh are bounded together."""
+        self.bytes += count
+        self.limits.check("bytes", self.bytes, f"{what} and those before it")
 
     def _made(self, form: Form, values: Int64s, index: Int32s | None) -> Attribute:
         if form.absent and index is not None:

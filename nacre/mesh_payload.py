@@ -20,6 +20,7 @@ from nacre.entropy.mesh.positions_floats import encode_floats
 from nacre.entropy.mesh.surface import Surface
 from nacre.entropy.octree import encode_octree, morton_order
 from nacre.media.mesh import Mesh
+from nacre.media.mesh_arrays import first_uses
 from nacre.media.mesh_symbols import (
     write_form,
     write_lattice,
@@ -211,7 +212,7 @@ def _split_of(mesh: Mesh, place: Positions, manner: Manner) -> _Split | None:
     It depends on nothing but what a decoder gives back, so that coding that again joins the same.
     """
     faces = mesh.faces
-    if manner.keep != "none" or place.kind == FLOATS or len(place.zeros) or not len(faces):
+    if manner.keep != "none" or len(place.zeros) or not len(faces):
         return None
     used = np.zeros(len(mesh.vertices), bool)
     used[faces.ravel()] = True
@@ -219,13 +220,11 @@ def _split_of(mesh: Mesh, place: Positions, manner: Manner) -> _Split | None:
     if len(isolated) and any(each.domain == "vertex" for each in mesh.attributes):
         return None
     members = np.flatnonzero(used)
-    _, first, number = np.unique(
-        place.values[members], axis=0, return_index=True, return_inverse=True
-    )
+    first, number = first_uses(place.values[members])
     if (len(members) - len(first)) * WORTH < len(members):
         return None
     joined = np.zeros(len(mesh.vertices), np.int64)
-    joined[members] = number.ravel()
+    joined[members] = number
     rows = joined[faces]
     if _degenerate(rows) > _degenerate(faces):
         return None

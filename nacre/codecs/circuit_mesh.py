@@ -162,7 +162,7 @@ class CircuitMesh:
         Raises:
             FormatError: the sections do not hold what :meth:`encode` writes.
             LimitExceeded: what it carries takes more bytes than the limits allow.
-            ModelError: it needs a model that it does not name.
+            ModelError: it names a model that this codec was not made with.
         """
         shape = stream.shape
         if stream.items is not None or not isinstance(shape, MeshShape):
@@ -174,7 +174,8 @@ class CircuitMesh:
             carried = stream.find(SectionKind.SCENE)
             document, blobs = ({}, ()) if carried is None else unpack_scene(carried, stream.limits)
             return Scene(meshes, document, blobs)
-        except InputError as error:  # of a mesh that damaged data made
+        except (InputError, ModelError) as error:
+            # Of a mesh that damaged data made, or of a part that asks for a model of its own.
             raise FormatError(f"PAYLOAD: {error}") from None
 
     def _model(self, effort: int) -> MeshModel | None:
