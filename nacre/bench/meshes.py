@@ -34,7 +34,7 @@ from nacre.bench.triangles import (
 )
 from nacre.errors import InputError
 
-CODECS = "draco-7,draco-10"
+CODECS = "circuit-mesh:effort=2,draco-7,draco-10"
 ZERO = np.float32(0)
 
 
