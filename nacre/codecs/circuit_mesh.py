@@ -63,7 +63,8 @@ class CircuitMeshSettings:
         color_bits: of colours that are floats, 2 to 24; whole numbers are kept.
         generic_bits: of other floats, 2 to 24.
         effort: 1 (tables), 2 (a mixture that learns within the file), 3 (and a network of 14
-            thousand parameters), 4 (one of 57 thousand); 3 and 4 are 2 without a model.
+            thousand parameters), 4 (one of 57 thousand). What needs a model that is not there is
+            as the next lower one.
         lossless: every bit of every number comes back, NaN and -0 included.
         keep_order: vertices and faces come back in their order.
         grid: ``scene``, one for all meshes, so that what met still meets; or ``mesh``, finer.
@@ -182,7 +183,8 @@ class CircuitMesh:
         """The model to encode with, if there is one."""
         if effort < NETWORK_EFFORT:
             return None
-        return self.model or shipped_model(large=effort == LARGE_EFFORT)
+        large = shipped_model(large=True) if effort == LARGE_EFFORT else None
+        return self.model or large or shipped_model()
 
 
 def _manner(settings: CircuitMeshSettings, model: MeshModel | None) -> Manner:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from meshes import box_glb, soup, sphere, with_everything
 
 from nacre.codecs.circuit_mesh import CircuitMesh, CircuitMeshSettings
-from nacre.errors import FormatError, InputError, LimitExceeded, NacreError
+from nacre.errors import FormatError, InputError, LimitExceeded, ModelError, NacreError
 from nacre.limits import Limits
 from nacre.media.mesh import Attribute, Mesh, Scene, load_mesh
 from nacre.media.mesh_compare import same_mesh, same_scene
+from nacre.mesh_models import shipped_model
 from nacre.stream import MeshShape, Section, SectionKind, Stream
 
 CODEC = CircuitMesh()
@@ -87,6 +88,21 @@ MESHES = {
 def test_lossless_is_exact(name: str, effort: int) -> None:
     scene = Scene((MESHES[name],))
     assert same_scene(through(scene, lossless=True, effort=effort), scene)
+
+
+@pytest.mark.parametrize("name", ["everything", "soup", "split", "one vertex", "points"])
+def test_models_are_named_and_found(name: str) -> None:
+    model = shipped_model()
+    if model is None:
+        pytest.skip("no model of meshes ships")
+    scene = Scene((MESHES[name],))
+    stream = CODEC.encode(scene, CircuitMeshSettings(lossless=True))
+    assert stream.model == model.id
+    assert same_scene(through(scene, lossless=True, effort=3), scene)
+    with pytest.raises(ModelError, match="do not agree"):
+        CODEC.decode(stream)
+    with pytest.raises(ModelError, match="do not agree"):
+        _with_model(model.id).decode(CODEC.encode(scene, CircuitMeshSettings(effort=2)))
 
 
 @pytest.mark.parametrize("name", [name for name in MESHES if "odd" not in name])
