@@ -3,7 +3,7 @@
 In README.md and docs/*.md all ``python`` blocks of a file run one after the other in one namespace,
 and of its ``bash`` blocks all lines that call nacre's own quick commands, in a folder that holds
 ``photo.png``, ``photo.ncr`` (whose bytes are ``data``), a folder ``photos``, a set of pictures
-``digits.npy`` and a mesh, ``model.glb`` and ``model.ply``. A block below
+``digits.npy``, a recording ``song.wav`` and a mesh, ``model.glb`` and ``model.ply``. A block below
 ``<!-- not run: reason -->`` is left out.
 """
 
@@ -70,6 +70,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: list[Path]) ->
         np.clip(255 - abs((x - 14) ** 2 + (y - 13) ** 2 - 70 - n) * 4, 0, 255) for n in range(9)
     ]
     np.save("digits.npy", np.array(digits, np.uint8))
+    wave = np.sin(np.arange(8000) / 20) * np.exp(-np.arange(8000) / 4000)
+    song = np.rint(wave * 20000).astype(np.int16)
+    nacre.load_audio(song, sample_rate_hz=8000).save("song.wav")
     for name in ("model.glb", "model.ply"):
         nacre.Scene((sphere(24, 36),)).save(name)
     return tmp_path
