@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from bumpy import sphere
 
+import nacre
 from nacre import mesh_targets
 from nacre.errors import InputError
 from nacre.media.mesh import Attribute, Mesh, Scene
@@ -21,6 +22,7 @@ from nacre.mesh_targets import (
     simplify,
     smallest_reaching,
 )
+from nacre.transforms.surface_distance import Original
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,17 @@ def test_the_smallest_file_of_at_least_so_many_decibels() -> None:
     assert 50 <= coarse.psnr_db < 53
     assert 58 <= fine.psnr_db < 61
     assert coarse.size_bytes < fine.size_bytes
+
+
+@pytest.mark.parametrize("effort", [2, 3])
+def test_the_codec_of_meshes_meets_a_size_with_and_without_a_model(effort: int) -> None:
+    data = nacre.encode(MESH, target_size=1200, effort=effort)
+    assert len(data) <= 1200
+    decoded = nacre.decode(data).mesh
+    assert 300 < len(decoded.faces) <= len(FACES)
+    original = Original.of(VERTICES[FACES], samples=2000, seed=3)
+    found = original.psnr_db(decoded.vertices.astype(np.float64)[decoded.faces])
+    assert found > 60
 
 
 def test_targets_that_all_of_the_mesh_meets_get_more_bits() -> None:
