@@ -62,8 +62,8 @@ class CircuitMeshSettings:
         uv_bits: of texture coordinates, 2 to 24.
         color_bits: of colours that are floats, 2 to 24; whole numbers are kept.
         generic_bits: of other floats, 2 to 24.
-        effort: 1 (tables), 2 (a mixture that learns within the file), 3 (and a network of 14
-            thousand parameters), 4 (one of 57 thousand). What needs a model that is not there is
+        effort: 1 (tables), 2 (a mixture that learns within the file), 3 (and a network of 24
+            thousand parameters), 4 (one of 79 thousand). What needs a model that is not there is
             as the next lower one.
         lossless: every bit of every number comes back, NaN and -0 included.
         keep_order: vertices and faces come back in their order.
