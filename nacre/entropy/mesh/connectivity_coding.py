@@ -49,7 +49,7 @@ SLOT_BITS = 16
 """Counters of a context: 2^this."""
 PLAIN = 1024
 """Counters that are used alone."""
-_LIMIT = 255
+_LIMIT = 1023
 _PLAIN_LIMIT = 255
 _RATE = 16
 _LENGTHS = 32
@@ -81,9 +81,9 @@ class Coder(NamedTuple):
     inputs: npt.NDArray[np.int32]
 
 
-SETS = 256
+SETS = 8
 _SHRINK = np.array(
-    [[(n << 16) // (n + 1), (n << 16) // (n + 8)] for n in range(1024)], dtype=np.int64
+    [[(4 * n << 16) // (4 * n + 1), (n << 16) // (n + 5)] for n in range(1024)], dtype=np.int64
 )
 """Trust in a counter that has seen n bits, as a share of 2^16: quick and slow."""
 
@@ -96,7 +96,7 @@ def new_coder(words: Words, decoding: bool, mixing: bool = True) -> Coder:
         np.zeros(STATE_SIZE, dtype=np.uint64),
         words,
         new_counters(rows, 1 << SLOT_BITS),
-        new_weights(SETS, INPUTS, 0.1),
+        new_weights(SETS, INPUTS, 0.08),
         new_counters(PLAIN),
         np.zeros(CONTEXTS, dtype=np.int64),
         np.zeros(CONTEXTS, dtype=np.int64),

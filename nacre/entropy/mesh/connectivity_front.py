@@ -24,11 +24,12 @@ Int32s = npt.NDArray[np.int32]
 
 OPEN, HARD, GONE = np.uint8(0), np.uint8(1), np.uint8(2)
 """States of an edge: to be worked on; at the boundary of the surface; not on the front."""
-KEYS = 256
+KEYS = 64
 """Edges are worked on by their keys, highest first."""
 
-TRIANGLES, COPIES, VERTICES, ACTIVE, HISTORY, TOP, FAILED, FLIP, NEXT_FACE, SPARE = range(10)
+TRIANGLES, COPIES, VERTICES, ACTIVE, TOP, FAILED, NEXT_FACE = range(7)
 """Entries of ``Front.tally``."""
+_MOST_BEYOND = 6
 
 
 class Front(NamedTuple):
@@ -44,11 +45,13 @@ class Front(NamedTuple):
         active: edges on the front, int32 ``[3 T]``.
         vertex: vertex number of each copy, int32 ``[3 T]``.
         uses: known triangles at each copy, int32 ``[3 T]``.
+        excess: how many triangles beyond six its neighbours have whose fans are closed, int32
+            ``[3 T]``.
         up, down: lists of open edges of one key, int32 ``[3 T]``.
         key: key of each open edge, int32 ``[3 T]``.
         heads: first of each list or -1, int32 ``[KEYS]``.
         flips: 1 of triangles that run against the input's face, uint8 ``[T]``.
-        tally: counts and flags, int64 ``[10]``.
+        tally: counts and flags, int64 ``[7]``.
     """
 
     copies: Int32s
@@ -60,6 +63,7 @@ class Front(NamedTuple):
     active: Int32s
     vertex: Int32s
     uses: Int32s
+    excess: Int32s
     up: Int32s
     down: Int32s
     key: Int32s
@@ -86,13 +90,14 @@ def new_front(triangles: int) -> Front:
         active=ints(-1),
         vertex=ints(-1),
         uses=ints(0),
+        excess=ints(0),
         up=ints(-1),
         down=ints(-1),
         key=ints(-1),
         heads=np.full(KEYS, -1, dtype=np.int32),
         tails=np.full(KEYS, -1, dtype=np.int32),
         flips=np.zeros(triangles, dtype=np.uint8),
-        tally=np.zeros(10, dtype=np.int64),
+        tally=np.zeros(7, dtype=np.int64),
     )
 
 
@@ -235,6 +240,21 @@ def seed(front: Front, a: Number, b: Number, tip: Number) -> Number:
 
 
 @compiled
+def _close(front: Front, corner: Number) -> None:
+    """Tell the neighbours of a copy, whose last triangle has this corner, how many it has."""
+    count = np.int64(front.uses[front.copies[corner]])
+    beyond = min(count - 6, _MOST_BEYOND)
+    here: Number = np.int64(corner)
+    # A copy may have other fans, or a boundary: the walk then ends early.
+    for _ in range(count):
+        front.excess[front.copies[following(here)]] += beyond
+        other = np.int64(front.opposite[following(here)])
+        if other < 0:
+            break
+        here = following(other)
+
+
+@compiled
 def attach(front: Front, gate: Number, tip: Number, place: Number) -> Number:
     """The triangle across the gate; its first corner.
 
@@ -262,7 +282,12 @@ def attach(front: Front, gate: Number, tip: Number, place: Number) -> Number:
         _leave(front, behind)
     else:
         _enter(front, to_tip)
+    if closes_b:
+        _close(front, first + 1)
+    if closes_a:
+        _close(front, first)
     if closes_a and closes_b:
+        _close(front, first + 2)
         return first
     if closes_b:
         _link(front, to_tip, front.after[ahead])

@@ -15,7 +15,6 @@ from nacre.entropy.mesh.connectivity_front import (
     ACTIVE,
     FAILED,
     HARD,
-    HISTORY,
     NEXT_FACE,
     OPEN,
     TRIANGLES,
@@ -41,7 +40,6 @@ NEAR = 32
 _ROOM = 64
 
 DONE, MORE, BAD = 0, 1, 2
-_NEW, _HOT, _COLD, _BOTH, _FAR, _BORDER = 1, 2, 3, 4, 5, 6
 _FLIP, _OLD_SEED, _ON_FRONT, _IS_NEAR, _IS_AHEAD, _DISTANCE = 0, 8, 16, 24, 32, 64
 _CROWDED = 9
 
@@ -66,15 +64,27 @@ def _clamped(front: Front, copy: Number) -> Number:
 
 
 @compiled
+def _excess(front: Front, copy: Number) -> Number:
+    return np.int64(min(max(front.excess[copy] + 8, 0), 15))
+
+
+@compiled
 def _set_contexts(
     front: Front, coder: Coder, gate: Number, ahead: Number, behind: Number
 ) -> Number:
-    """Describe the surroundings of a gate; 1 if its start is the busier end."""
-    a, b = _clamped(front, start(front, gate)), _clamped(front, end(front, gate))
-    u, w = _clamped(front, start(front, behind)), _clamped(front, end(front, ahead))
-    hu, hw = np.int64(front.status[behind] == HARD), np.int64(front.status[ahead] == HARD)
-    mirrored = np.int64(a > b)
-    p, q, u, w, hu, hw = (b, a, w, u, hw, hu) if mirrored else (a, b, u, w, hu, hw)
+    """Describe the surroundings of a gate; 1 if its start is the busier end.
+
+    ``q`` is the busier end and ``p`` the other one, by their known triangles; ``w`` and ``u`` are
+    next to them on the ring. ``o`` is opposite the gate, ``o2`` and ``o3`` are opposite the edges
+    next to it at q and p. What is closed around q and p tells most of how many triangles they will
+    have: few beside many.
+    """
+    a, b = start(front, gate), end(front, gate)
+    mirrored = np.int64(_clamped(front, a) > _clamped(front, b))
+    near, far = (behind, ahead) if mirrored else (ahead, behind)
+    q, p = (a, b) if mirrored else (b, a)
+    w = start(front, near) if mirrored else end(front, near)
+    u = end(front, far) if mirrored else start(front, far)
     ring: Number = np.int64(0)
     if front.after[ahead] == behind:
         ring = np.int64(1)
@@ -82,21 +92,26 @@ def _set_contexts(
         ring = np.int64(2)
     if ahead == behind:
         ring = np.int64(3)
-    o = _clamped(front, front.copies[gate])
-    s = front.tally[HISTORY]
-    pq = (p << 4 | q) << 4 | (hu << 1 | hw) << 2 | ring
+    hard = np.int64(front.status[far] == HARD) << 1 | np.int64(front.status[near] == HARD)
+    more_q, more_p = _excess(front, q), _excess(front, p)
+    o = _clamped(front, np.int64(front.copies[gate]))
+    o2 = _clamped(front, np.int64(front.copies[near]))
+    o3 = _clamped(front, np.int64(front.copies[far]))
+    q, p, w, u = _clamped(front, q), _clamped(front, p), _clamped(front, w), _clamped(front, u)
+    loop = hard << 2 | ring
+    pq = (p << 4 | q) << 4 | loop
     x = coder.contexts
     x[0] = pq
-    x[1] = pq << 3 | (s & 7)
-    x[2] = pq << 4 | u
-    x[3] = pq << 4 | w
-    x[4] = (p << 4 | ring << 2 | hu << 1 | hw) << 12 | (s & 4095)
-    x[5] = ((p << 4 | u) << 6 | (s & 63)) << 4 | ring << 2 | hu << 1 | hw
-    x[6] = ((q << 4 | w) << 6 | (s & 63)) << 4 | ring << 2 | hu << 1 | hw
-    x[7] = ((q << 4 | ring << 2 | hu << 1 | hw) << 9) | (s & 511)
+    x[1] = (q << 4 | more_q) << 4 | loop
+    x[2] = loop
+    x[3] = q << 4 | loop
+    x[4] = pq << 4 | more_q
+    x[5] = (pq << 4 | more_q) << 4 | more_p
+    x[6] = ((pq << 4 | more_q) << 4 | o) << 4 | o2
+    x[7] = ((((((pq << 4 | more_q) << 4 | more_p) << 4 | u) << 4 | w) << 4 | o) << 4 | o2) << 4 | o3
     x[8] = (pq << 4 | u) << 4 | w
-    x[9] = ((pq << 4 | u) << 4 | w) << 3 | (s & 7)
-    x[10] = pq << 4 | o
+    x[9] = (more_q << 4 | more_p) << 4 | loop
+    x[10] = (pq << 4 | o) << 4 | o2
     x[11] = (pq << 4 | w) << 4 | o
     return mirrored
 
@@ -204,14 +219,9 @@ def _code_tip(
                 continue
             target = behind if at_start else np.int64(front.after[ahead])
             if code_mixed(coder, 1 + turn, 1 + turn, np.int64(place == target)):
-                ring = front.after[ahead] == behind and front.status[ahead] == front.status[behind]
-                symbol = np.int64(_BOTH) if ring else np.int64(_HOT + turn)
-                front.tally[HISTORY] = front.tally[HISTORY] << 3 | symbol
                 return start(front, target), target
     if code_mixed(coder, 3, 3, np.int64(number < 0)):
-        front.tally[HISTORY] = front.tally[HISTORY] << 3 | _NEW
         return new_copy(front, -1), np.int64(-1)
-    front.tally[HISTORY] = front.tally[HISTORY] << 3 | _FAR
     if code_plain(coder, _ON_FRONT, np.int64(place >= 0)):
         place = _code_place(front, coder, gate, place)
         return start(front, place), place
@@ -289,7 +299,6 @@ def _grow(front: Front, source: Source, coder: Coder, gate: Number, bordered: Nu
         if code_mixed(coder, 0, 0, np.int64(tip < 0)):
             unlist(front, gate)
             front.status[gate] = HARD
-            front.tally[HISTORY] = front.tally[HISTORY] << 3 | _BORDER
             return
         flip = code_plain(coder, _FLIP + known_flip, flip)
     copy, place = _code_tip(front, coder, gate, number, place, mirrored)
@@ -339,7 +348,6 @@ def _sow(front: Front, source: Source, coder: Coder) -> None:
         front.tally[FAILED] = 1
         return
     first = seed(front, a, b, c)
-    front.tally[HISTORY] = 0
     if not coder.decoding[0]:
         _settle(front, source, first, np.int64(0), (corner, corner + 1, corner + 2))
     for k in range(3):
