@@ -27,8 +27,10 @@ OPEN, HARD, GONE = np.uint8(0), np.uint8(1), np.uint8(2)
 KEYS = 64
 """Edges are worked on by their keys, highest first."""
 
-TRIANGLES, COPIES, VERTICES, ACTIVE, TOP, FAILED, NEXT_FACE = range(7)
+TRIANGLES, COPIES, VERTICES, ACTIVE, TOP, FAILED, NEXT_FACE, NAMED = range(8)
 """Entries of ``Front.tally``."""
+GUESSES = 32
+"""Vertices that are asked for one by one, where one is met again off the front."""
 _MOST_BEYOND = 6
 
 
@@ -50,8 +52,11 @@ class Front(NamedTuple):
         up, down: lists of open edges of one key, int32 ``[3 T]``.
         key: key of each open edge, int32 ``[3 T]``.
         heads: first of each list or -1, int32 ``[KEYS]``.
+        newest: the last corner at each vertex, int32 ``[3 T]``.
+        older: the corner before each at its vertex, int32 ``[3 T]``.
+        guesses: work space, int32 ``[GUESSES]``.
         flips: 1 of triangles that run against the input's face, uint8 ``[T]``.
-        tally: counts and flags, int64 ``[7]``.
+        tally: counts and flags, int64 ``[8]``.
     """
 
     copies: Int32s
@@ -69,6 +74,9 @@ class Front(NamedTuple):
     key: Int32s
     heads: Int32s
     tails: Int32s
+    newest: Int32s
+    older: Int32s
+    guesses: Int32s
     flips: npt.NDArray[np.uint8]
     tally: npt.NDArray[np.int64]
 
@@ -96,8 +104,11 @@ def new_front(triangles: int) -> Front:
         key=ints(-1),
         heads=np.full(KEYS, -1, dtype=np.int32),
         tails=np.full(KEYS, -1, dtype=np.int32),
+        newest=ints(-1),
+        older=ints(-1),
+        guesses=np.zeros(GUESSES, dtype=np.int32),
         flips=np.zeros(triangles, dtype=np.uint8),
-        tally=np.zeros(7, dtype=np.int64),
+        tally=np.zeros(8, dtype=np.int64),
     )
 
 
@@ -221,9 +232,12 @@ def _set_corners(front: Front, a: Number, b: Number, tip: Number) -> Number:
     first = 3 * np.int64(front.tally[TRIANGLES])
     front.tally[TRIANGLES] += 1
     front.copies[first], front.copies[first + 1], front.copies[first + 2] = a, b, tip
-    front.uses[a] += 1
-    front.uses[b] += 1
-    front.uses[tip] += 1
+    for corner in range(first, first + 3):
+        copy = front.copies[corner]
+        vertex = front.vertex[copy]
+        front.uses[copy] += 1
+        front.older[corner] = front.newest[vertex]
+        front.newest[vertex] = corner
     return first
 
 

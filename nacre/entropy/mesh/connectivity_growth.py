@@ -31,6 +31,7 @@ from nacre.entropy.mesh.connectivity_front import (
     start,
     unlist,
 )
+from nacre.entropy.mesh.connectivity_names import code_known_vertex
 from nacre.entropy.mesh.manifold import Source, across
 from nacre.entropy.sequential import COUNT, HELD, POSITION, Number, compiled
 from nacre.entropy.sequential import FAILED as CODER_FAILED
@@ -191,12 +192,6 @@ def _code_place(front: Front, coder: Coder, gate: Number, place: Number) -> Numb
 
 
 @compiled
-def _code_vertex(front: Front, coder: Coder, number: Number) -> Number:
-    """A vertex that is known but is not on the front here."""
-    return code_below(coder, number, front.tally[VERTICES])
-
-
-@compiled
 def _code_tip(
     front: Front, coder: Coder, gate: Number, number: Number, place: Number, mirrored: Number
 ) -> tuple[Number, Number]:
@@ -225,7 +220,8 @@ def _code_tip(
     if code_plain(coder, _ON_FRONT, np.int64(place >= 0)):
         place = _code_place(front, coder, gate, place)
         return start(front, place), place
-    return new_copy(front, _code_vertex(front, coder, number)), np.int64(-1)
+    a, b = front.vertex[start(front, gate)], front.vertex[end(front, gate)]
+    return new_copy(front, code_known_vertex(front, coder, number, a, b)), np.int64(-1)
 
 
 @compiled
@@ -339,7 +335,9 @@ def _sow(front: Front, source: Source, coder: Coder) -> None:
         if not coder.decoding[0]:
             number = np.int64(source.number[source.at[corner + k]])
         if front.tally[VERTICES] and code_plain(coder, _OLD_SEED + k, np.int64(number >= 0)):
-            number = _code_vertex(front, coder, number)
+            beside_b = np.int64(front.vertex[b]) if b >= 0 else np.int64(-1)
+            beside_c = np.int64(front.vertex[c]) if c >= 0 else np.int64(-1)
+            number = code_known_vertex(front, coder, number, beside_b, beside_c)
         else:
             number = np.int64(-1)
         a, b, c = b, c, new_copy(front, number)
