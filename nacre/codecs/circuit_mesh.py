@@ -171,9 +171,9 @@ class CircuitMesh:
         if (stream.model is not None) != (self.model is not None):
             raise ModelError("the stream and the codec do not agree on a model")
         try:
-            meshes = _decode_payload(stream, shape, self.model)
             carried = stream.find(SectionKind.SCENE)
             document, blobs = ({}, ()) if carried is None else unpack_scene(carried, stream.limits)
+            meshes = _decode_payload(stream, shape, self.model)
             return Scene(meshes, document, blobs)
         except (InputError, ModelError) as error:
             # Of a mesh that damaged data made, or of a part that asks for a model of its own.
@@ -310,10 +310,14 @@ def _decode_payload(stream: Stream, shape: MeshShape, model: MeshModel | None) -
     head.expect_end()
     if any(left.values()):
         raise FormatError(f"PAYLOAD: its meshes lack {left} of the header's")
+    wanted = sum(plan.segments for plan, _, _ in plans)
+    if wanted > len(segments):
+        raise Truncated(f"PAYLOAD: {len(segments)} segments of {wanted}")
+    room = segments[wanted:]
+    if len(room) > 1 or any(any(each) for each in room):
+        raise FormatError("PAYLOAD: segments that belong to no mesh")
     meshes = []
     for plan, sizes, own in plans:
-        if plan.segments > len(segments):
-            raise Truncated(f"PAYLOAD: {len(segments)} segments of {plan.segments}")
         mine, segments = segments[: plan.segments], segments[plan.segments :]
         options: Mapping[str, Any] = {
             "primed": model.primed if model else None,
@@ -321,6 +325,4 @@ def _decode_payload(stream: Stream, shape: MeshShape, model: MeshModel | None) -
             "limits": stream.limits,
         }
         meshes.append(decode_mesh(plan, mine, sizes, own, **options))
-    if len(segments) > 1 or (segments and any(segments[0])):
-        raise FormatError("PAYLOAD: segments that belong to no mesh")
     return tuple(meshes)
