@@ -26,6 +26,11 @@ from nacre.media.mesh_arrays import as_faces, narrowed, texts
 CHUNK = 1 << 20
 NAMESPACE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
 MOST_NODES = 1 << 16
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
+    *(EOFError, OSError, ValueError),  # places in the directory that lie outside of the file
+)
+"""What reading a damaged ZIP archive raises."""
 
 
 @dataclass
@@ -155,7 +160,7 @@ def read_3mf(data: bytes, limits: Limits) -> Scene:
             with package.open(infos[name]) as part:
                 _parse(part, infos[name].file_size, reader)
             others = sorted(set(infos) - {name, "_rels/.rels", "[content_types].xml"})
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         raise InputError(f"3MF: the package is damaged ({error})") from None
     return _scene(reader, others)
 

@@ -147,7 +147,14 @@ def read_sog(data: bytes, limits: Limits) -> Quantized:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _read(archive, limits)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        OSError,
+    ) as error:
         raise InputError(f"SOG: damaged ZIP ({error})") from None
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"SOG: meta.json is not as the format says ({error!r})") from None
