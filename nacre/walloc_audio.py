@@ -4,13 +4,14 @@
 
 PAYLOAD: the ratio of rates (two varints, model over recording), strength of the noise (u8, in 1/64
 of what was measured), latents kept (varint; 0: all), then segments, of each the pairs of channels
-in turn. A segment: step code (u16, 1/32 octave), length of the spectrum (varint), the spectrum, the
-levels of noise. docs/walloc-audio.md is the specification.
+in turn. A segment: CRC-32 of the rest, step code (u16, 1/32 octave), length of the spectrum
+(varint), the spectrum, the levels of noise. docs/walloc-audio.md is the specification.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,7 +28,7 @@ from nacre.entropy.audio.spectra import (
     encode_spectra,
 )
 from nacre.entropy.audio.spectra_layout import Layout, Model, model_from_arrays
-from nacre.errors import FormatError, ModelError
+from nacre.errors import ChecksumMismatch, FormatError, ModelError
 from nacre.stream import AudioShape, Bytes, Reader, pack_segments, unpack_segments, write_varint
 from nacre.transforms.lapped import analyze, synthesize
 from nacre.transforms.walloc_audio import (
@@ -46,7 +47,8 @@ STEPS_PER_OCTAVE = 32
 _FINEST = -4
 """log2 of the step of code 0, in 16-bit samples."""
 _MOST_CODE = 1023
-LAGRANGE = 34
+_CRC_BYTES = 4
+LAGRANGE = 24
 """What a bit is worth, in 1/256 of a squared step."""
 _MOST_RATIO = 1000
 _MOST_GROWTH = 8
@@ -250,7 +252,7 @@ def encode_segment(samples: Floats, wanted: Wanted, *, begins: bool, ends: bool)
     out += coded.data
     if wanted.noise:
         out += encode_noise(measure_noise(scaled, coded.symbols, splits, geometry), coder)
-    return bytes(out)
+    return zlib.crc32(out).to_bytes(_CRC_BYTES, "little") + bytes(out)
 
 
 @dataclass(frozen=True)
@@ -277,6 +279,12 @@ def decode_segment(
         FormatError: it is damaged.
     """
     reader = Reader(data, "segment")
+    written = reader.unsigned(_CRC_BYTES, "CRC-32")
+    if zlib.crc32(data[_CRC_BYTES:]) != written:
+        raise ChecksumMismatch(
+            "the CRC-32 is not the one that is written; the file was damaged, fetch it again, or "
+            "decode the rest with --allow-partial"
+        )
     code = reader.unsigned(2, "step code")
     if code > _MOST_CODE:
         raise FormatError(f"segment: a step code of {code}")

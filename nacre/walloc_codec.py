@@ -261,7 +261,7 @@ class WallocAudio:
                 for segment, channels in zip(found, payload.groups, strict=True):
                     if isinstance(segment, FormatError):
                         if damaged is None:
-                            raise FormatError(f"segment {index}: {segment}") from segment
+                            raise type(segment)(f"segment {index}: {segment}") from segment
                         length = frames_of(payload, index, self.mode) * geometry.frame
                         whole.append(np.zeros((channels, length)))
                         sound = False
@@ -299,7 +299,7 @@ class WallocAudio:
         """Dequantised coefficients ``[channels, T]`` (float32, 1 is full scale), T frames.
 
         The most important come first, so that a prefix is a smaller representation: of stereo at
-        2048 samples a frame, 819 are a fifth of the samples and 205 a twentieth.
+        4096 samples a frame, 1639 are a fifth of the samples and 410 a twentieth.
 
         Args:
             channels: how many; None: all that the stream has.

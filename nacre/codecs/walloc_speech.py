@@ -1,8 +1,8 @@
 """Codec 3, ``walloc-speech``: speech at 16 kHz, lossy, from a few kilobits a second.
 
-The method of ``walloc-stereo`` with frames of 20 ms, for one channel (more are coded too).
+The method of ``walloc-stereo`` with frames of 40 ms, for one channel (more are coded too).
 
-Good at: the waveform (SI-SDR) at a given size; latents 50 times a second, in order of frequency.
+Good at: the waveform (SI-SDR) at a given size; latents 25 times a second, in order of frequency.
 Bad at: music, which is left without what lies above 8 kHz.
 
 Sections: PAYLOAD (nacre/walloc_audio.py), TAGS and SOUND as carried. docs/walloc-audio.md is the

@@ -41,7 +41,7 @@ Floats = npt.NDArray[np.float64]
 
 RELATIVE_STEPS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Steps over the mean level of a recording."""
-MOST_COUNTS = 60
+MOST_COUNTS = 40
 """Counters keep at most so many counts, so that they still learn quickly."""
 INWARD_LIMIT = 100
 HELD_OUT = 12

@@ -26,10 +26,12 @@ Int32s = npt.NDArray[np.int32]
 
 ANGLES = 32
 """Directions of a pair of channels, over half a turn."""
-NOISES = 16
+NOISES = 24
 """Levels of noise, 3 dB apart; the last one is none."""
 LOUDEST = 0.5
 """Root mean square of level 0, in steps."""
+_STEADY = 1.2
+"""Levels of noise stay where they are within this, in steps of 3 dB."""
 _CHANGE = 12.0
 """What a change of split costs, as much as so many bits, for each halving."""
 
@@ -64,22 +66,22 @@ class Geometry:
 
 
 STEREO = Geometry(
-    frame=2048,
-    levels=4,
-    edges=(0, 16, 32, 48, 64, 80, 96, 128, 160, 192, 240, 304, 384, 480, 608, 768, 960, 1216, 1536,
-           2048),
-    segment=216,
-    slot=2,
+    frame=4096,
+    levels=5,
+    edges=(0, 32, 64, 96, 128, 160, 192, 256, 320, 384, 480, 608, 768, 960, 1216, 1536, 1920, 2432,
+           3072, 4096),
+    segment=108,
+    slot=1,
 )  # fmt: skip
-"""10.0 s and 10.8 Hz at 44.1 kHz."""
+"""10.0 s and 5.4 Hz at 44.1 kHz; the shortest block is 128 samples."""
 SPEECH = Geometry(
-    frame=320,
-    levels=2,
-    edges=(0, 8, 16, 24, 32, 40, 52, 64, 80, 100, 128, 160, 208, 256, 320),
-    segment=500,
-    slot=2,
+    frame=640,
+    levels=3,
+    edges=(0, 16, 32, 48, 64, 80, 104, 128, 160, 200, 256, 320, 416, 512, 640),
+    segment=250,
+    slot=1,
 )
-"""10 s and 25 Hz at 16 kHz."""
+"""10 s and 12.5 Hz at 16 kHz; the shortest block is 80 samples."""
 
 
 @functools.cache
@@ -183,8 +185,8 @@ def measure_noise(scaled: Int32s, symbols: Int32s, splits: Splits, geometry: Geo
         symbols: what it was quantised to.
     """
     cells, slots = _cells(geometry, splits)
+    exact = np.empty((len(scaled), slots, geometry.bands))
     flat, count = cells.ravel(), slots * geometry.bands
-    levels = np.empty((len(scaled), slots, geometry.bands), np.int32)
     for channel in range(len(scaled)):
         zero = symbols[channel].ravel() == 0
         energy = np.where(zero, scaled[channel].ravel() / 256.0, 0.0) ** 2
@@ -192,10 +194,20 @@ def measure_noise(scaled: Int32s, symbols: Int32s, splits: Splits, geometry: Geo
         number = np.bincount(flat, zero, count)
         power = total / np.maximum(number, 1)
         level = -np.log2(np.maximum(power, 1e-12) / LOUDEST**2)
-        levels[channel] = np.clip(np.rint(level), 0, NOISES - 1).reshape(slots, -1)
-        for slot in range(slots):  # where nothing is zero, say what is cheap
-            nothing = number[slot * geometry.bands : (slot + 1) * geometry.bands] == 0
-            levels[channel, slot, nothing] = levels[channel, slot - 1, nothing] if slot else 15
+        level[number == 0] = np.nan
+        exact[channel] = level.reshape(slots, -1)
+    return _steady(exact)
+
+
+def _steady(exact: Floats) -> Int32s:
+    """Integers near ``exact`` ``[C, slots, bands]`` that do not change without need."""
+    levels = np.empty(exact.shape, np.int32)
+    last = np.full((len(exact), exact.shape[2]), NOISES - 1.0)
+    for slot in range(exact.shape[1]):
+        now = exact[:, slot]
+        stays = np.isnan(now) | (np.abs(now - last) < _STEADY)
+        last = np.where(stays, last, np.clip(np.rint(np.nan_to_num(now)), 0, NOISES - 1))
+        levels[:, slot] = last
     return levels
 
 

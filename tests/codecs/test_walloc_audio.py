@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ import pytest
 from nacre.codecs.base import LatentCodec
 from nacre.codecs.walloc_speech import WallocSpeech
 from nacre.codecs.walloc_stereo import WallocStereo
-from nacre.errors import FormatError, InputError, ModelError, NacreError
+from nacre.errors import ChecksumMismatch, FormatError, InputError, ModelError, NacreError
 from nacre.media.audio import Audio, AudioMetadata, open_audio
-from nacre.stream import Section, SectionKind, Stream
+from nacre.stream import Section, SectionKind, Stream, pack_segments, unpack_segments
 from nacre.train.walloc_audio import PRESETS, train_walloc_audio
 from nacre.walloc_audio import step_code, step_of
 from nacre.walloc_codec import WallocAudio, WallocAudioSettings
 from nacre.walloc_pieces import resampled, stretches
 
 Settings = WallocAudioSettings
+
+HEAD_BYTES = 4
+"""Of a payload at the model's own rate with all latents, before its segments."""
 
 
 def melody(seconds: float, rate: int = 44100, channels: int = 2, seed: int = 0) -> Audio:
@@ -91,7 +95,7 @@ def test_it_is_a_latent_codec(stereo: WallocStereo, speech: WallocSpeech) -> Non
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
-@pytest.mark.parametrize("length", [0, 1, 2, 63, 64, 2047, 2048, 2049])
+@pytest.mark.parametrize("length", [0, 1, 2, 63, 64, 4095, 4096, 4097])
 def test_every_length_comes_back(stereo: WallocStereo, length: int, channels: int) -> None:
     whole = melody(0.1, channels=channels).samples[:, :length]
     audio = Audio(np.ascontiguousarray(whole), 44100)
@@ -201,22 +205,47 @@ def test_damage_costs_its_segment_only(speech: WallocSpeech) -> None:
     assert not back[:, segment + beside : 2 * segment - beside].any()
 
 
-def test_hostile_payloads_are_refused(stereo: WallocStereo) -> None:
+def with_payload(stream: Stream, payload: bytes) -> Stream:
+    """The stream with another payload."""
+    section = Section(SectionKind.PAYLOAD, payload)
+    return Stream(stream.codec, stream.model, stream.shape, (section,))
+
+
+def test_damage_of_a_segment_is_found(stereo: WallocStereo) -> None:
     stream = stereo.encode(melody(0.4), Settings(quality=40))
+    (segment,) = unpack_segments(stream.payload[HEAD_BYTES:])
+    first = len(stream.payload) - len(segment)
     rng = np.random.default_rng(0)
-    for number in range(150):
+    for where in rng.integers(first, len(stream.payload), 40):
         payload = bytearray(stream.payload)
+        payload[where] ^= 1 << int(rng.integers(0, 8))
+        with pytest.raises(ChecksumMismatch):
+            stereo.decode(with_payload(stream, bytes(payload)))
+
+
+def test_hostile_payloads_are_refused_or_decoded(stereo: WallocStereo) -> None:
+    """Segments whose checksum is right, whatever they say."""
+    stream = stereo.encode(melody(0.4), Settings(quality=40))
+    head = stream.payload[:HEAD_BYTES]
+    (segment,) = unpack_segments(stream.payload[HEAD_BYTES:])
+    rng = np.random.default_rng(0)
+    refused = 0
+    for number in range(150):
+        start, body = bytearray(head), bytearray(segment[4:])
         if number % 3 == 0:
-            payload = payload[: rng.integers(0, len(payload))]
+            body = body[: rng.integers(0, len(body))]
+        elif number % 3 == 1:
+            start[rng.integers(0, len(start))] ^= 1 << int(rng.integers(0, 8))
         else:
-            where = rng.integers(0, 12 if number % 3 == 1 else len(payload))
-            payload[where] ^= 1 << int(rng.integers(0, 8))
-        section = Section(SectionKind.PAYLOAD, bytes(payload))
+            body[rng.integers(0, len(body))] ^= 1 << int(rng.integers(0, 8))
+        checked = zlib.crc32(body).to_bytes(4, "little") + bytes(body)
         try:
-            back = stereo.decode(Stream(stream.codec, stream.model, stream.shape, (section,)))
+            back = stereo.decode(with_payload(stream, bytes(start) + pack_segments([checked])))
         except NacreError:
+            refused += 1
             continue
         assert back.shape == stream.shape
+    assert refused > 50  # what was cut short, at least
 
 
 def test_blocks_and_readers_do_not_change_the_result(
@@ -245,23 +274,23 @@ def test_latents_are_by_importance_and_prefixes(stereo: WallocStereo) -> None:
     audio = melody(2)
     stream = stereo.encode(audio, Settings(quality=60))
     latents = stereo.latents(stream)
-    frames = -(-audio.length // 2048)
-    assert latents.shape == (4096, frames)
+    frames = -(-audio.length // 4096)
+    assert latents.shape == (8192, frames)
     assert latents.dtype == np.float32
-    assert np.array_equal(stereo.latents(stream, channels=205), latents[:205])
-    assert np.square(latents[:205]).sum() > 0.8 * np.square(latents).sum()
+    assert np.array_equal(stereo.latents(stream, channels=410), latents[:410])
+    assert np.square(latents[:410]).sum() > 0.8 * np.square(latents).sum()
     energy = np.square(audio.samples / 32768).sum()
     assert np.square(latents).sum() == pytest.approx(energy, rel=0.1)  # an orthonormal transform
-    symbols = stereo.symbols(stream, channels=205)
+    symbols = stereo.symbols(stream, channels=410)
     assert np.issubdtype(symbols.dtype, np.integer)
-    assert ((symbols != 0) == (latents[:205] != 0)).mean() > 0.99
+    assert ((symbols != 0) == (latents[:410] != 0)).mean() > 0.99
     with pytest.raises(InputError):
-        stereo.latents(stream, channels=4097)
+        stereo.latents(stream, channels=8193)
     with pytest.raises(InputError):
         stereo.latents(stereo.encode(melody(0.1, channels=3), Settings()))
 
 
-@pytest.mark.parametrize(("reduction", "kept"), [(5, 820), (20, 205)])
+@pytest.mark.parametrize(("reduction", "kept"), [(5, 1639), (20, 410)])
 def test_a_reduction_keeps_a_prefix(stereo: WallocStereo, reduction: int, kept: int) -> None:
     audio = melody(1)
     hiss = np.random.default_rng(5).normal(size=audio.samples.shape) * 1500

@@ -47,7 +47,7 @@ NEIGHBOURS = 12
 """Terms of the expected magnitude."""
 BLEND_BITS = 10
 
-NOISES = 16
+NOISES = 24
 """Levels of noise, 3 dB apart; the last one is none."""
 NOISE_CONTEXTS = (NOISES, NOISES, NOISES * NOISES, 32 * 2, NOISES * NOISES, NOISES * 2, NOISES)
 NOISE_INPUTS = 8

@@ -125,18 +125,22 @@ def test_reaches_end_behind_the_last_loud_coefficient() -> None:
     assert reaches(scaled, splits, LAYOUT).tolist() == [[1, 8, 5]]
 
 
-@pytest.mark.xfail(strict=False, reason="some damage decodes; the CRC of a segment finds it")
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_damage_is_found(data: st.DataObject) -> None:
+def test_damage_decodes_to_something_or_is_refused(data: st.DataObject) -> None:
+    """Any message is that of some spectrum; a segment's CRC-32 is what finds damage."""
     found = coded(spectrum(7, 2, 8, 3000))
     damaged = bytearray(found.data)
     if data.draw(st.booleans()):
         damaged = damaged[: data.draw(st.integers(0, len(damaged) - 1))]
     else:
         damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    with pytest.raises(FormatError):
-        decode_spectra(bytes(damaged), 2, 8, LAYOUT, MODEL)
+    try:
+        back = decode_spectra(bytes(damaged), 2, 8, LAYOUT, MODEL)
+    except FormatError:
+        return
+    assert back.symbols.shape == found.symbols.shape
+    assert np.abs(back.symbols).max() <= LARGEST
 
 
 @given(st.binary(max_size=200))
