@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nacre.api import decode, encode, latents, symbols
+    from nacre.api import decode, encode, encode_file, latents, open_recording, symbols
     from nacre.circuits import Circuit
     from nacre.decoding import Decoder
     from nacre.errors import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nacre.media.mesh import Attribute, Mesh, Scene, load_mesh
     from nacre.media.metadata import Metadata
     from nacre.pillow_plugin import register_pillow
+    from nacre.recordings import Recording
 
 __version__ = "0.1.0"
 
@@ -59,6 +60,7 @@ __all__ = [
     "ModelError",
     "NacreError",
     "NotNacre",
+    "Recording",
     "Report",
     "Scene",
     "SectionInfo",
@@ -67,19 +69,21 @@ __all__ = [
     "__version__",
     "decode",
     "encode",
+    "encode_file",
     "info",
     "latents",
     "load_audio",
     "load_image",
     "load_image_set",
     "load_mesh",
+    "open_recording",
     "register_pillow",
     "symbols",
     "verify",
 ]
 
 _HOMES = {
-    "nacre.api": ("decode", "encode", "latents", "symbols"),
+    "nacre.api": ("decode", "encode", "encode_file", "latents", "open_recording", "symbols"),
     "nacre.circuits": ("Circuit",),
     "nacre.decoding": ("Decoder",),
     "nacre.errors": (
@@ -100,6 +104,7 @@ _HOMES = {
     "nacre.media.audio": ("Audio", "load_audio"),
     "nacre.media.mesh": ("Attribute", "Mesh", "Scene", "load_mesh"),
     "nacre.media.metadata": ("Metadata",),
+    "nacre.recordings": ("Recording",),
     "nacre.pillow_plugin": ("register_pillow",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -7,18 +7,15 @@ neither NumPy nor torch, so that :func:`info` answers at once.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
-import numbers
-import types
-import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nacre import registry
+from nacre import choices, recordings, registry
 from nacre.decoding import Decoder
 from nacre.errors import InputError
+from nacre.files import write_atomically
 from nacre.limits import Limits
 from nacre.media import detect
 from nacre.registry import load_codec
@@ -29,11 +26,14 @@ if TYPE_CHECKING:
     import PIL.Image
     import torch
 
-    from nacre.codecs.base import Codec, Region
+    from nacre.codecs.base import Region
     from nacre.decoding import Data
+    from nacre.media.audio import Audio
     from nacre.media.image import Image
     from nacre.media.image_sets import ImageSet
     from nacre.media.mesh import Mesh, Scene
+    from nacre.recordings import Recording
+    from nacre.stream import OpenStream
 
     Picture = (
         str | Path | bytes | BinaryIO | Image | PIL.Image.Image | npt.NDArray[Any] | torch.Tensor
@@ -108,14 +108,22 @@ def encode(
 
         source = load_audio(source, sample_rate_hz=sample_rate_hz, limits=limits)
     medium = detect.medium_of(source) if codec is None else registry.entry(codec).medium
+    if medium == "audio":
+        if chosen:
+            raise InputError(f"{chosen[0][0]} is not searched for sound; use quality")
+        with encode_recording(
+            source, codec=codec, lossless=lossless, model=model, device=device, strip=names,
+            limits=limits, **settings,
+        ) as stream:  # fmt: skip
+            return stream.to_stream().to_bytes()
     images = _set_of(source, codec, limits) if medium == "image" else None
     if images is not None:
         codec = codec or registry.SET_CODECS["image"]
-    entry = _choose(codec, medium, lossless)
+    entry = choices.choose(codec, medium, lossless)
     found = registry.codec_class(entry.name)
     if lossless and entry.exact:
         settings["lossless"] = True
-    options = _settings(found, settings, [name for name, _ in chosen])
+    options = choices.settings_of(found, settings, [name for name, _ in chosen])
     if model is None and hasattr(found, "model_for"):
         model = found.model_for(options)
     worker = load_codec(entry.name, device=device, model=model)
@@ -134,24 +142,69 @@ def encode(
         default = codec is None and lossless and medium == "image"
         return _smaller_by_circuit(item, data) if default else data
     (target, value), *_ = chosen
-    search = importlib.import_module(SEARCHES[medium].module)
+    search = importlib.import_module(choices.SEARCHES[medium].module)
     probe = search.encode_to_target(worker, item, options, target, value)
     return bytes(probe.data)
 
 
-@dataclasses.dataclass(frozen=True)
-class Search:
-    """How a target of a medium is met: by which module, varying which setting."""
+def encode_recording(
+    source: Any,
+    *,
+    codec: str | None = None,
+    lossless: bool = False,
+    model: str | Path | None = None,
+    device: str = "cpu",
+    strip: Iterable[str] = (),
+    limits: Limits = Limits.DEFAULT,
+    **settings: object,
+) -> OpenStream:
+    """As :func:`encode` of sound, with the payload in a temporary file, in constant memory."""
+    from nacre.media.audio import open_audio
 
-    module: str
-    setting: str
+    entry = choices.choose(codec, "audio", lossless)
+    found = registry.codec_class(entry.name)
+    if lossless and entry.exact:
+        settings["lossless"] = True
+    options = choices.settings_of(found, settings, ())
+    worker = load_codec(entry.name, device=device, model=model)
+    reader = open_audio(source, limits=limits)
+    try:
+        reader.metadata = reader.metadata.without(strip)
+        return recordings.encode_recording(worker, reader, options)
+    finally:
+        if reader is not source:
+            reader.close()
 
 
-SEARCHES = {
-    "image": Search("nacre.targets", "quality"),
-    "mesh": Search("nacre.mesh_targets", "bits"),
-}
-"""By medium."""
+def encode_file(
+    source: Any, target: str | Path | BinaryIO, *, force: bool = False, **options: Any
+) -> int:
+    """Write the .ncr file of ``source``; its length in bytes.
+
+    Sound of any length takes the same memory: it is read, coded and written piece by piece.
+
+    Args:
+        source: as for :func:`encode`.
+        target: a path, or an open binary file.
+        force: replace an existing file.
+        **options: keywords of :func:`encode`.
+
+    Raises:
+        InputError: as for :func:`encode`; the file exists, or the system refuses.
+    """
+    codec, rate = options.get("codec"), options.get("sample_rate_hz")
+    medium = detect.medium_of(source) if codec is None else registry.entry(codec).medium
+    try:
+        if medium == "audio" and rate is None:
+            with encode_recording(source, **options) as stream:
+                return recordings.write_stream(stream, target, force=force)
+        data = encode(source, **options)
+        if not isinstance(target, str | Path):
+            return target.write(data)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
+    write_atomically(target, data, force=force)
+    return len(data)
 
 
 def decode(
@@ -159,16 +212,24 @@ def decode(
     *,
     region: Region | None = None,
     item: int | None = None,
+    start: float | None = None,
+    stop: float | None = None,
+    allow_partial: bool = False,
     device: str = "cpu",
     model: str | Path | None = None,
     limits: Limits = Limits.DEFAULT,
-) -> Image | Scene | Any:
-    """The picture or scene of meshes in a .ncr file; of a set of pictures, the array it was.
+) -> Image | Scene | Audio | Any:
+    """The picture, scene or sound in a .ncr file; of a set of pictures, the array it was.
 
     Args:
         data: the file's bytes, its path, or a binary file object.
         region: ``(x, y, width, height)`` in pixels: only this part, for less work.
         item: only this picture of an archive (0 is the first), without the rest.
+        start, stop: only the sound between these moments, in seconds from the beginning, for less
+            work. The sample nearest to each bounds it (``stop`` is exclusive); a ``stop`` after
+            the end is the end.
+        allow_partial: of sound, what is damaged or missing becomes silence; the notes of what is
+            decoded say where.
         device: where networks run; lossless codecs give the same everywhere.
         model: where the model is, if it is not where nacre looks (see :mod:`nacre.models`).
         limits: what the stream may ask for.
@@ -178,10 +239,42 @@ def decode(
         FormatError: the stream is damaged, or of a version or codec that is not known here.
         LimitExceeded: its header asks for more than ``limits`` allow.
         ModelError: the model that it was made with is not here.
-        InputError: the region is not inside the picture, there is no such item, or the file cannot
-            be read.
+        InputError: the region is not inside the picture, ``start`` is behind the end, there is no
+            such item, or the file cannot be read.
     """
-    return Decoder(device, model=model, limits=limits).decode(data, region=region, item=item)
+    return Decoder(device, model=model, limits=limits).decode(
+        data, region=region, item=item, start=start, stop=stop, allow_partial=allow_partial
+    )
+
+
+def open_recording(
+    data: Data,
+    *,
+    start: float | None = None,
+    stop: float | None = None,
+    allow_partial: bool = False,
+    device: str = "cpu",
+    model: str | Path | None = None,
+    limits: Limits = Limits.DEFAULT,
+) -> Recording:
+    """The sound in a .ncr file, to be decoded piece by piece in constant memory.
+
+    Args:
+        data: as for :func:`decode`; a file object may be a pipe that is still being written to.
+        start, stop, allow_partial, device, model, limits: as for :func:`decode`.
+
+    Raises:
+        FormatError, LimitExceeded, ModelError, InputError: as for :func:`decode`.
+
+    >>> import numpy as np
+    >>> sound = encode(np.zeros((2, 9000), np.int16), sample_rate_hz=8000, lossless=True)
+    >>> with open_recording(sound, start=0.5) as recording:
+    ...     [block.shape for block in recording.blocks()]
+    [(2, 5000)]
+    """
+    return Decoder(device, model=model, limits=limits).open_recording(
+        data, start=start, stop=stop, allow_partial=allow_partial
+    )
 
 
 def latents(
@@ -217,16 +310,6 @@ def symbols(
 ) -> npt.NDArray[np.int16]:
     """The integers that were coded, ``[C, H / 8, W / 8]`` (int16); arguments as :func:`latents`."""
     return Decoder(device, model=model, limits=limits).symbols(data, channels=channels)
-
-
-def _choose(codec: str | None, medium: str, lossless: bool) -> registry.CodecEntry:
-    """The codec to encode with."""
-    if codec is None:
-        return registry.default_codec(medium, lossless=lossless)
-    entry = registry.entry(codec)
-    if lossless and not (entry.lossless or entry.exact):
-        raise InputError(f"codec {codec!r} is lossy and was asked to be lossless; leave out one")
-    return entry
 
 
 def _set_of(source: Any, codec: str | None, limits: Limits) -> ImageSet | None:
@@ -267,49 +350,3 @@ def _pack_textures(item: Any, textures: str, medium: str, limits: Limits) -> Any
     if medium != "mesh":
         raise InputError(f"textures={textures!r} is for meshes, this is {medium}")
     return pack_textures(item, textures, limits)
-
-
-def _settings(codec: type[Codec], values: dict[str, object], chosen: Sequence[str]) -> Any:
-    """The codec's settings object from keywords.
-
-    Args:
-        codec: whose settings they are.
-        values: by field name.
-        chosen: names of the targets that were given.
-
-    Raises:
-        InputError: a name or type that the codec does not know, or a target beside ``quality``.
-    """
-    hints = typing.get_type_hints(codec.settings)
-    known = [field.name for field in dataclasses.fields(codec.settings)]
-    for name, value in values.items():
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise InputError(
-                f"codec {codec.name!r} has no setting {name!r}; {hint}"
-                f"known: {', '.join(known) or 'none'}"
-            )
-        _check_type(name, value, hints[name])
-    search = SEARCHES.get(codec.medium)
-    varied = search.setting if search is not None else "quality"
-    if chosen and (varied not in known or values.get("lossless")):
-        raise InputError(f"codec {codec.name!r} has no {varied} to search for a {chosen[0]}")
-    if chosen and (varied in values or len(chosen) > 1):
-        both = [*chosen, varied][:2]
-        raise InputError(f"{both[0]} and {both[1]} exclude each other; give one")
-    return codec.settings(**values)
-
-
-def _check_type(name: str, value: object, hint: Any) -> None:
-    """Raise :class:`InputError` unless ``value`` fits the annotation of a settings field."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    for option in options:
-        wanted = {int: numbers.Integral, float: numbers.Real}.get(option, option)
-        plain = isinstance(option, type)
-        if plain and isinstance(value, wanted) and (option is bool or not isinstance(value, bool)):
-            return
-        if not plain:
-            return
-    names = " or ".join(getattr(option, "__name__", str(option)) for option in options)
-    raise InputError(f"setting {name!r} is {value!r}; expected {names}")

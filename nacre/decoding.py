@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from nacre import registry
 from nacre.errors import FormatError, InputError, ModelError
 from nacre.limits import Limits
+from nacre.recordings import Recording
 from nacre.registry import load_codec
 from nacre.stream import (
     Archive,
+    AudioShape,
     Header,
     ImageShape,
     Medium,
+    OpenStream,
+    PipeSource,
     SectionKind,
     Shape,
     Stream,
+    medium_of_stream,
+    open_stream,
     read_header,
 )
 from nacre.stream.archive import LANES
@@ -66,11 +72,28 @@ class Decoder:
         self.model = registry.find_model(model) if model is not None else None
         self.limits = limits
 
-    def decode(self, data: Data, *, region: Region | None = None, item: int | None = None) -> Any:
+    def decode(
+        self,
+        data: Data,
+        *,
+        region: Region | None = None,
+        item: int | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        allow_partial: bool = False,
+    ) -> Any:
         """As :func:`nacre.decode`."""
         if item is not None:
             return self.decode_item(data, item, region=region)
-        stream = Stream.from_bytes(read_bytes(data), limits=self.limits)
+        content = read_bytes(data)
+        seconds = start is not None or stop is not None or allow_partial
+        sound = medium_of_stream(content) == Medium.AUDIO
+        if seconds or (sound and region is None):
+            with self.open_recording(
+                content, start=start, stop=stop, allow_partial=allow_partial
+            ) as recording:
+                return recording.audio()
+        stream = Stream.from_bytes(content, limits=self.limits)
         if stream.items is not None:
             if not _in_lanes(stream):
                 raise _needs_an_item(stream)
@@ -81,6 +104,39 @@ class Decoder:
             _check_region(region, stream.shape)
         found = self._codec(stream).decode(stream, region=region)
         return _with_textures(found) if stream.shape.medium == Medium.MESH else found
+
+    def open_recording(
+        self,
+        data: Data | PipeSource,
+        *,
+        start: float | None = None,
+        stop: float | None = None,
+        allow_partial: bool = False,
+    ) -> Recording:
+        """As :func:`nacre.open_recording`."""
+        stream = open_stream(data, limits=self.limits, partial=allow_partial)
+        try:
+            return self.recording(stream, start=start, stop=stop, allow_partial=allow_partial)
+        except BaseException:
+            stream.close()
+            raise
+
+    def recording(
+        self,
+        stream: OpenStream,
+        *,
+        start: float | None = None,
+        stop: float | None = None,
+        allow_partial: bool = False,
+    ) -> Recording:
+        """The sound in an open stream."""
+        if not isinstance(stream.shape, AudioShape):
+            raise InputError("seconds and partial decoding are for recordings; this is none")
+        if stream.items is not None:
+            raise _needs_an_item(stream)
+        return Recording(
+            stream, self._codec(stream), start=start, stop=stop, allow_partial=allow_partial
+        )
 
     def decode_item(self, data: Data, index: int, *, region: Region | None = None) -> Image:
         """One picture of an archive (0 is the first), without the rest.
@@ -166,7 +222,7 @@ class Decoder:
     def _decode_lanes(self, stream: Stream) -> ImageSet:
         return _set_codec(self._codec(stream)).decode_set(stream)
 
-    def _codec(self, stream: Stream | Header) -> Codec:
+    def _codec(self, stream: Stream | OpenStream | Header) -> Codec:
         """The codec of a stream, with the model that it names."""
         entry = registry.entry(stream.codec)
         name, medium = entry.name, stream.shape.medium.name.lower()
@@ -224,7 +280,7 @@ def _in_lanes(stream: Stream) -> bool:
     return stream.section(SectionKind.INDEX)[:1] == bytes([LANES])
 
 
-def _needs_an_item(stream: Stream) -> InputError:
+def _needs_an_item(stream: Stream | OpenStream) -> InputError:
     return InputError(f"an archive of {stream.items:,} items; {_ONE}")
 
 

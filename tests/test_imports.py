@@ -22,7 +22,7 @@ LAYERS = [
     {"walloc_codec"},
     {"codecs", "compare"},
     {"registry"},
-    {"decoding", "targets", "mesh_targets", "textures"},
+    {"choices", "recordings", "decoding", "targets", "mesh_targets", "textures"},
     {"api", "inspection", "circuits"},
     {"pillow_plugin"},
     {"cli", "bench", "data", "train"},

@@ -17,16 +17,16 @@ docs/format.md, "Codec 11", has the rest.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from nacre.codecs.base import Region
+from nacre.codecs.base import Damage, Region
 from nacre.entropy.audio.frames import CASCADE, REGRESSIONS
 from nacre.entropy.audio.payload import (
-    Frames,
     Samples,
     decode_frames,
     encode_payload,
@@ -37,7 +37,7 @@ from nacre.entropy.audio.payload import (
 from nacre.errors import ChecksumMismatch, FormatError, InputError, ModelError
 from nacre.limits import threads_wanted
 from nacre.media.audio import Audio, AudioMetadata, AudioReader, open_audio
-from nacre.stream import AudioShape, Section, SectionKind, Stream
+from nacre.stream import AudioShape, Body, OpenStream, Stream
 
 FAST = 3
 """Up to this effort integers alone predict."""
@@ -80,18 +80,20 @@ class AdaptiveAudio:
             raise ModelError(f"codec adaptive-audio uses no model, {model} was given")
 
     def encode(self, item: Audio | AudioReader, settings: AdaptiveAudioSettings) -> Stream:
-        """A stream that holds ``item`` exactly, metadata included.
+        """A stream that holds ``item`` exactly, metadata included."""
+        with self.encode_open(item, settings) as stream:
+            return stream.to_stream()
 
-        A reader is read frame by frame.
-        """
+    def encode_open(self, item: Audio | AudioReader, settings: AdaptiveAudioSettings) -> OpenStream:
+        """As :meth:`encode`, in constant memory; a reader is read once, frame by frame."""
         reader = open_audio(item) if isinstance(item, Audio) else item
         predictor = CASCADE if settings.effort <= FAST else REGRESSIONS
         blocks = reader.blocks(frame_length(reader.shape))
-        threads = threads_wanted()
-        with encode_payload(blocks, reader.shape, predictor=predictor, threads=threads) as file:
-            payload = Section(SectionKind.PAYLOAD, file.read())
-        sections = (*reader.metadata.to_sections(), payload)
-        return Stream(self.number, None, reader.shape, sections)
+        payload = encode_payload(
+            blocks, reader.shape, predictor=predictor, threads=threads_wanted()
+        )
+        sections = tuple(reader.metadata.to_sections())
+        return OpenStream(self.number, None, reader.shape, sections, Body.of(payload))
 
     def decode(self, stream: Stream, *, region: Region | None = None) -> Audio:
         """The recording, its MD5 checked.
@@ -99,15 +101,7 @@ class AdaptiveAudio:
         Raises:
             FormatError: the sections do not hold what :meth:`encode` writes.
         """
-        frames = _frames(stream)
-        digest = hashlib.md5(usedforsecurity=False)
-        blocks: list[Samples] = []
-        for block in decode_frames(frames, range(len(frames)), threads=threads_wanted()):
-            digest.update(pcm_of(block, frames.shape.depth))
-            blocks.append(block)
-        if digest.digest() != frames.md5:
-            raise ChecksumMismatch("the MD5 of the decoded samples is not the one that is written")
-        return _audio(blocks, stream, frames.shape)
+        return self._audio(stream, 0, None, AudioMetadata.from_stream(stream))
 
     def decode_span(self, stream: Stream, first: int, last: int) -> Audio:
         """Samples ``first`` to ``last`` (exclusive) of each channel; other frames are not read.
@@ -116,36 +110,73 @@ class AdaptiveAudio:
             FormatError: a frame that they lie in is damaged.
             InputError: they do not lie inside the recording.
         """
-        frames = _frames(stream)
-        if not 0 <= first <= last <= frames.shape.samples:
-            raise InputError(
-                f"samples {first:,} to {last:,} of a recording of {frames.shape.samples:,}"
-            )
-        indices = range(first // frames.samples, -(-last // frames.samples) if last > first else 0)
-        blocks = list(decode_frames(frames, indices, threads=threads_wanted()))
-        audio = _audio(blocks, stream, frames.shape)
-        start = first - indices.start * frames.samples if blocks else 0
-        cut = np.ascontiguousarray(audio.samples[:, start : start + last - first])
-        return Audio(
-            cut, audio.sample_rate_hz, audio.depth, audio.floating, AudioMetadata(), audio.notes
+        return self._audio(stream, first, last, AudioMetadata())
+
+    def _audio(
+        self, stream: Stream, first: int, last: int | None, metadata: AudioMetadata
+    ) -> Audio:
+        blocks = list(self.blocks(OpenStream.of(stream), first=first, last=last))
+        shape = _shape(stream)
+        dtype: Any = np.float32 if shape.floating else np.int32
+        samples = np.concatenate([np.zeros((shape.channels, 0), dtype), *blocks], axis=1)
+        return Audio(samples, shape.sample_rate_hz, shape.depth, shape.floating, metadata)
+
+    def blocks(
+        self,
+        stream: OpenStream,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        damaged: list[Damage] | None = None,
+    ) -> Iterator[Samples]:
+        """See :class:`nacre.codecs.base.SoundCodec`; the MD5 is checked when all is decoded."""
+        frames = open_payload(stream.body, _shape(stream))
+        length, total = frames.samples, frames.shape.samples
+        last = total if last is None else last
+        if not 0 <= first <= last <= total:
+            raise InputError(f"samples {first:,} to {last:,} of a recording of {total:,}")
+        indices = range(first // length, -(-last // length) if last > first else first // length)
+        found: list[Damage] = []
+
+        def tell(index: int, error: FormatError) -> None:
+            start = index * length
+            inside = max(start, first), min(start + frames.size(index), last)
+            found.append(Damage(*inside, str(error)))
+            if damaged is not None:
+                damaged.append(found[-1])
+
+        digest = hashlib.md5(usedforsecurity=False)
+        place = indices.start * length
+        decoded = decode_frames(
+            frames, indices, threads=threads_wanted(), damaged=None if damaged is None else tell
         )
+        for block in decoded:
+            digest.update(pcm_of(block, frames.shape.depth))
+            yield block[:, max(first - place, 0) : last - place]
+            place += block.shape[1]
+        if (first, last) != (0, total) or found:
+            return
+        try:
+            if digest.digest() != frames.md5():
+                raise ChecksumMismatch(
+                    "the MD5 of the decoded samples is not the one that is written"
+                )
+            stream.body.check()
+        except FormatError as error:
+            if damaged is None:
+                raise
+            damaged.append(Damage(0, 0, str(error)))
+
+    def notes(self, stream: OpenStream) -> tuple[str, ...]:
+        """Nothing is changed."""
+        return ()
 
 
-def _frames(stream: Stream) -> Frames:
+def _shape(stream: Stream | OpenStream) -> AudioShape:
     if stream.items is not None:
         raise FormatError(
             f"an archive of {stream.items} items; take them out with nacre.stream.Archive"
         )
-    shape = stream.shape
-    if not isinstance(shape, AudioShape):
-        raise FormatError(f"codec adaptive-audio holds recordings, not {shape}")
-    return open_payload(stream.payload, shape)
-
-
-def _audio(blocks: list[Samples], stream: Stream, shape: AudioShape) -> Audio:
-    dtype: Any = np.float32 if shape.floating else np.int32
-    samples = (
-        np.concatenate(blocks, axis=1) if blocks else np.zeros((shape.channels, 0), dtype=dtype)
-    )
-    metadata = AudioMetadata.from_stream(stream)
-    return Audio(samples, shape.sample_rate_hz, shape.depth, shape.floating, metadata)
+    if not isinstance(stream.shape, AudioShape):
+        raise FormatError(f"codec adaptive-audio holds recordings, not {stream.shape}")
+    return stream.shape

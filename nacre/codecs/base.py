@@ -9,13 +9,16 @@ To add one, copy the shortest file beside this (``stored.py``) and read CONTRIBU
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from nacre.media.audio import Audio, AudioReader
 from nacre.media.image_sets import ImageSet
-from nacre.stream import Archive, Stream
+from nacre.stream import Archive, OpenStream, Stream
 
 Region = tuple[int, int, int, int]
 """A rectangle ``(x, y, width, height)`` in pixels, ``x`` from the left, ``y`` from the top."""
@@ -100,3 +103,56 @@ class LatentCodec(Codec, Protocol):
 
     def symbols(self, stream: Stream, *, channels: int | None = None) -> npt.NDArray[np.int16]:
         """The integers that were coded, ``[channels, H / 8, W / 8]`` (int16)."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A stretch of a recording that could not be decoded.
+
+    Attributes:
+        first, last: samples of one channel that are silence now (``last`` is exclusive); none where
+            only a checksum of the whole is wrong.
+        why: in one line.
+    """
+
+    first: int
+    last: int
+    why: str
+
+
+@runtime_checkable
+class SoundCodec(Codec, Protocol):
+    """A codec of recordings of any length, in constant memory."""
+
+    def encode_open(self, item: Audio | AudioReader, settings: Any) -> OpenStream:
+        """As :meth:`Codec.encode`, with the payload in a temporary file where it is long.
+
+        A reader may be read more than once.
+        """
+
+    def blocks(
+        self,
+        stream: OpenStream,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        damaged: list[Damage] | None = None,
+    ) -> Iterator[npt.NDArray[Any]]:
+        """Samples ``first`` to ``last`` (exclusive) of each channel, piece by piece ``[C, n]``.
+
+        What is not needed for them is not decoded. The payload is read forward, as far as each
+        piece needs it, so that it may come through a pipe.
+
+        Args:
+            stream: where they lie.
+            first, last: which ones; None: to the end.
+            damaged: where given, what cannot be decoded becomes silence and is appended to it;
+                otherwise damage is an error.
+
+        Raises:
+            FormatError: something is damaged.
+            InputError: they do not lie inside the recording.
+        """
+
+    def notes(self, stream: OpenStream) -> tuple[str, ...]:
+        """What decoding changes, one sentence each, such as another rate."""

@@ -149,7 +149,7 @@ class Audio:
                 writer.write(self.samples[:, first : first + BLOCK_SAMPLES])
 
 
-Source = str | Path | bytes | BinaryIO | npt.NDArray[Any] | Audio
+Source = str | Path | bytes | BinaryIO | npt.NDArray[Any] | Audio | AudioReader
 """What :func:`open_audio` takes (and tensors, which are recognised by their methods)."""
 
 
@@ -210,7 +210,7 @@ def open_audio(
     Args:
         source: a path; the bytes of an audio file, or a file object with them (what a pipe sends
             goes to a temporary file first); an array or tensor ``[N]`` or ``[C, N]`` of int8,
-            uint8, int16, int32 or float32; an :class:`Audio`.
+            uint8, int16, int32 or float32; an :class:`Audio`; a reader, which is given back.
         limits: ``limits.samples`` is checked before samples are read.
         raw: how samples lie in a file without a header.
         sample_rate_hz: of an array or tensor, which do not know it.
@@ -220,6 +220,9 @@ def open_audio(
         InputError: it cannot be read, or is no recording.
         LimitExceeded: it declares more samples than ``limits`` allow.
     """
+    if isinstance(source, AudioReader):
+        source.shape.check(limits)
+        return source
     if isinstance(source, str | Path):
         return _from_path(Path(source), limits, raw)
     if isinstance(source, bytes | bytearray | memoryview):

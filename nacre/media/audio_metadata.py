@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from nacre.errors import FormatError, InputError, NacreError, Truncated
 from nacre.media.metadata import Metadata, pack_content, unpack_content
-from nacre.stream import Reader, Section, SectionKind, Stream, write_varint
+from nacre.stream import OpenStream, Reader, Section, SectionKind, Stream, write_varint
 
 NAMES = ("tags", "pictures", "cues")
 """What ``strip`` may name, beside ``all``."""
@@ -76,7 +76,7 @@ class AudioMetadata:
         return (*tags, Section(SectionKind.SOUND, pack_content(_pack_sound(self), "PICTURES")))
 
     @classmethod
-    def from_stream(cls, stream: Stream) -> AudioMetadata:
+    def from_stream(cls, stream: Stream | OpenStream) -> AudioMetadata:
         """The metadata that ``stream`` carries.
 
         Raises:

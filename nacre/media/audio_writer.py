@@ -38,6 +38,7 @@ class AudioWriter:
 
         Raises:
             InputError: it is none of these, too long, or the system refuses (disk full).
+            BrokenPipeError: nobody reads the stream any more.
         """
         _check_block(block, self._shape)
         self._written += block.shape[1]
@@ -147,8 +148,10 @@ def _guarded(name: str) -> Iterator[None]:
         raise InputError(
             f"{name} exists; choose another name, or allow overwriting with --force"
         ) from None
+    except BrokenPipeError:
+        raise  # nothing is wrong with what was handed in: the reader has enough
     except OSError as error:
-        raise InputError(f"cannot write {name}: {error.strerror or error}") from None
+        raise InputError(f"cannot write {name}: {error.strerror or error}") from error
 
 
 def _check_block(block: Samples, shape: AudioShape) -> None:

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 
 from nacre.errors import FormatError, InputError
 from nacre.limits import Limits
-from nacre.stream import Reader, Section, SectionKind, Stream, deflate, inflate, write_varint
+from nacre.stream import (
+    OpenStream,
+    Reader,
+    Section,
+    SectionKind,
+    Stream,
+    deflate,
+    inflate,
+    write_varint,
+)
 
 RAW, DEFLATED = 0, 1
 """First byte of a metadata section: the content follows, or its length and deflate data."""
@@ -66,7 +75,7 @@ class Metadata:
         )
 
     @classmethod
-    def from_stream(cls, stream: Stream) -> Metadata:
+    def from_stream(cls, stream: Stream | OpenStream) -> Metadata:
         """The metadata that ``stream`` carries.
 
         Raises:

@@ -21,6 +21,7 @@ from nacre.stream.container import (
     read_section,
 )
 from nacre.stream.fields import MAGIC, VERSION, Row, SectionKind, section_name
+from nacre.stream.flow import Body, OpenStream, PipeSource, open_stream
 from nacre.stream.shapes import (
     AudioShape,
     ImageShape,
@@ -46,6 +47,7 @@ __all__ = [
     "VERSION",
     "Archive",
     "AudioShape",
+    "Body",
     "Bytes",
     "Entry",
     "Header",
@@ -53,6 +55,8 @@ __all__ = [
     "Lanes",
     "Medium",
     "MeshShape",
+    "OpenStream",
+    "PipeSource",
     "PointsShape",
     "Reader",
     "Row",
@@ -69,6 +73,7 @@ __all__ = [
     "is_nacre",
     "medium_of_stream",
     "name_of_file",
+    "open_stream",
     "pack_segments",
     "read_header",
     "read_section",

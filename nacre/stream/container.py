@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
 from nacre.errors import ChecksumMismatch, FormatError, InputError, NacreError, Truncated
 from nacre.errors import UnsupportedVersion as Unsupported
@@ -38,7 +38,7 @@ from nacre.stream.wire import Bytes, Reader
 _SHAPES: Mapping[Medium, type[Shape]] = {
     shape.medium: shape for shape in (ImageShape, AudioShape, MeshShape, SplatShape, PointsShape)
 }
-_CRC_BYTES = 4
+CRC_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -109,15 +109,10 @@ class Stream:
         Raises:
             InputError: a value that the format does not permit.
         """
-        _check_kinds([(s.kind, len(s.data)) for s in self.sections], self.items, InputError)
-        values = _header_values(self)
-        check_values(values, InputError)
-        table = [(_code(section.kind), len(section.data)) for section in self.sections]
-        out = write_header(values, table)
-        CHECKSUM.write(out, zlib.crc32(out))
+        out = pack_header(self, [(section.kind, len(section.data)) for section in self.sections])
         for section in self.sections:
             out += section.data
-            out += zlib.crc32(section.data).to_bytes(_CRC_BYTES, "little")
+            out += zlib.crc32(section.data).to_bytes(CRC_BYTES, "little")
         return bytes(out)
 
     @classmethod
@@ -160,18 +155,23 @@ class Stream:
         return self.section(SectionKind.PAYLOAD)
 
 
-def read_header(data: Bytes, *, limits: Limits = Limits.DEFAULT) -> Header:
+def read_header(data: Bytes, *, limits: Limits = Limits.DEFAULT, whole: bool = True) -> Header:
     """The header of the stream that ``data`` begins with; no section is read, nothing allocated.
+
+    Args:
+        data: the stream.
+        limits: what it may declare.
+        whole: ``data`` is all of it, not only its beginning.
 
     Raises:
         NotNacre, UnsupportedVersion, Truncated, ChecksumMismatch, FormatError: it is not intact,
-            or ``data`` is shorter than it declares.
+            or ``data`` is shorter than it declares (if ``whole``).
         LimitExceeded: it declares more than ``limits`` allow.
     """
     check_signature(data)
     reader = Reader(data, "header")
     values, table = read_fields(reader)
-    actual = zlib.crc32(memoryview(data)[: reader.position - _CRC_BYTES])
+    actual = zlib.crc32(memoryview(data)[: reader.position - CRC_BYTES])
     if values[CHECKSUM.name] != actual:
         raise ChecksumMismatch(
             f"header: its CRC-32 is {actual:08x}, {values[CHECKSUM.name]:08x} is written; "
@@ -191,8 +191,8 @@ def read_header(data: Bytes, *, limits: Limits = Limits.DEFAULT) -> Header:
     for kind, length in kinds:
         limits.check("bytes", length, f"section {section_name(kind)}")
         entries.append(Entry(kind, offset, length))
-        offset += length + _CRC_BYTES
-    if len(data) < offset:
+        offset += length + CRC_BYTES
+    if whole and len(data) < offset:
         raise Truncated(
             f"the file ends {offset - len(data):,} bytes early: it has {len(data):,} bytes of "
             f"{offset:,}"
@@ -224,7 +224,7 @@ def read_section(data: Bytes, entry: Entry) -> bytes:
     view = memoryview(data)
     end = entry.offset + entry.length
     body = view[entry.offset : end]
-    written = int.from_bytes(view[end : end + _CRC_BYTES], "little")
+    written = int.from_bytes(view[end : end + CRC_BYTES], "little")
     actual = zlib.crc32(body)
     if actual != written:
         raise ChecksumMismatch(
@@ -247,15 +247,53 @@ def describe(data: Bytes, *, limits: Limits = Limits.DEFAULT) -> tuple[Row, ...]
     read_fields(Reader(data, "header"), rows)
     for entry in header.sections:
         name, end = section_name(entry.kind), entry.offset + entry.length
-        written = bytes(memoryview(data)[end : end + _CRC_BYTES])
+        written = bytes(memoryview(data)[end : end + CRC_BYTES])
         crc = int.from_bytes(written, "little")
         text = f"{entry.length:,} bytes"
         rows.append(Row(name, "body of the section", entry.offset, entry.length, entry.kind, text))
-        rows.append(Row(f"{name}_crc", "CRC-32 of that body", end, _CRC_BYTES, crc, written.hex()))
+        rows.append(Row(f"{name}_crc", "CRC-32 of that body", end, CRC_BYTES, crc, written.hex()))
     return tuple(rows)
 
 
-def _header_values(stream: Stream) -> dict[str, int]:
+class Declared(Protocol):
+    """What a header says beside its table of sections."""
+
+    @property
+    def codec(self) -> int:
+        """Number of the codec."""
+
+    @property
+    def model(self) -> bytes | None:
+        """Its model."""
+
+    @property
+    def shape(self) -> Shape:
+        """Size of the medium."""
+
+    @property
+    def items(self) -> int | None:
+        """Number of items of an archive."""
+
+
+def pack_header(stream: Declared, sections: list[tuple[int, int]]) -> bytearray:
+    """The header of ``stream``, its CRC included.
+
+    Args:
+        stream: what it says.
+        sections: kind and length of each, in file order.
+
+    Raises:
+        InputError: a value that the format does not permit.
+    """
+    _check_kinds(sections, stream.items, InputError)
+    values = _header_values(stream, sections)
+    check_values(values, InputError)
+    out = write_header(values, [(_code(kind), length) for kind, length in sections])
+    CHECKSUM.write(out, zlib.crc32(out))
+    return out
+
+
+def _header_values(stream: Declared, sections: list[tuple[int, int]]) -> dict[str, int]:
     """The values of all header fields that ``stream`` has."""
     shape = stream.shape
     values = {
@@ -265,11 +303,11 @@ def _header_values(stream: Stream) -> dict[str, int]:
         "medium": int(shape.medium),
         "format": _format(shape),
         "has_model": int(stream.model is not None),
-        "has_table": int(len(stream.sections) > 1),
+        "has_table": int(len(sections) > 1),
         "archive": int(stream.items is not None),
         "items": stream.items or 0,
-        "payload_bytes": len(stream.sections[0].data),
-        "sections": len(stream.sections),
+        "payload_bytes": sections[0][1],
+        "sections": len(sections),
     }
     if stream.model is not None:
         if len(stream.model) != 3:

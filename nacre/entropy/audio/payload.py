@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Any
@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.entropy.audio.frames import MOST_BITS, bytes_of, decode_frame, encode_frame
-from nacre.errors import ChecksumMismatch, FormatError
-from nacre.stream import AudioShape, Bytes, Reader, deflate, inflate, write_varint
+from nacre.errors import ChecksumMismatch, FormatError, UnsupportedVersion
+from nacre.stream import AudioShape, Body, Reader, deflate, inflate, write_varint
 
 Samples = npt.NDArray[Any]
 """int32 or, of floating sound, float32 ``[C, N]``."""
@@ -31,7 +31,7 @@ SECONDS = 15
 PLANES = 255
 """First byte of a frame of floats that are no multiples of a power of two."""
 _MOST_EXPONENT = 40
-_CRC_BYTES, _MD5_BYTES = 4, 16
+_CRC_BYTES, _MD5_BYTES, _VARINT_BYTES = 4, 16, 10
 _IN_MEMORY = 1 << 24
 _MOST_SAMPLES = 1 << 24
 """Of all channels in a frame: what a decoder must hold in memory at once."""
@@ -45,7 +45,7 @@ def frame_length(shape: AudioShape) -> int:
 def encode_payload(
     blocks: Iterable[Samples], shape: AudioShape, *, predictor: int, threads: int = 1
 ) -> IO[bytes]:
-    """A file, at its beginning, that holds the payload of ``blocks``.
+    """A file that holds the payload of ``blocks``; beyond some megabytes it lies on a disk.
 
     Args:
         blocks: samples ``[C, n]``, each but the last one of :func:`frame_length` samples.
@@ -91,13 +91,13 @@ class Frames:
     """Where the frames of a payload lie.
 
     Attributes:
-        data: the payload.
+        body: the payload.
         shape: of the sound.
         samples: of one channel in a frame; the last one may be shorter.
         offsets: of each frame, and of the MD5 behind them.
     """
 
-    data: memoryview
+    body: Body
     shape: AudioShape
     samples: int
     offsets: tuple[int, ...]
@@ -105,40 +105,74 @@ class Frames:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    @property
     def md5(self) -> bytes:
         """Of the PCM: samples in turn, channels side by side, little-endian, signed."""
-        return bytes(self.data[self.offsets[-1] :])
+        return self.body.read(self.offsets[-1], _MD5_BYTES)
 
     def size(self, index: int) -> int:
         """Samples of one channel in frame ``index``."""
         return min(self.samples, self.shape.samples - index * self.samples)
 
-    def decode(self, index: int) -> Samples:
-        """Frame ``index``, ``[C, size]``.
+    def read(self, index: int) -> bytes:
+        """The bytes of frame ``index``, its CRC-32 behind them.
+
+        Raises:
+            Truncated: the file ends before them.
+        """
+        first, end = self.offsets[index : index + 2]
+        return self.body.read(first, end - first)
+
+    def decode(self, index: int, data: bytes) -> Samples:
+        """The samples ``[C, size]`` of frame ``index`` from what :meth:`read` gave.
 
         Raises:
             ChecksumMismatch, FormatError: it is damaged.
         """
-        end = self.offsets[index + 1] - _CRC_BYTES
-        frame = self.data[self.offsets[index] : end]
-        written = int.from_bytes(self.data[end : end + _CRC_BYTES], "little")
-        if zlib.crc32(frame) != written:
+        frame = memoryview(data)[:-_CRC_BYTES]
+        if zlib.crc32(frame) != int.from_bytes(data[-_CRC_BYTES:], "little"):
             raise ChecksumMismatch(
                 f"frame {index} of {len(self)}: its CRC-32 is not the one that is written; "
                 "the file was damaged, fetch it again, or decode the rest with --allow-partial"
             )
         return _decode(frame, self.shape, self.size(index))
 
+    def silence(self, index: int) -> Samples:
+        """What stands for frame ``index`` if it is damaged."""
+        dtype = np.float32 if self.shape.floating else np.int32
+        return np.zeros((self.shape.channels, self.size(index)), dtype)
 
-def open_payload(data: Bytes, shape: AudioShape) -> Frames:
+
+def open_payload(body: Body, shape: AudioShape) -> Frames:
     """The frames of a payload; none is decoded.
 
     Raises:
         FormatError: its table is damaged or does not fit ``shape``.
     """
-    view = memoryview(data)
+    head = Reader(body.read(0, min(body.length, 2 * _VARINT_BYTES)), "PAYLOAD")
+    samples, count = _counts(head, shape)
+    if count > body.length:
+        raise FormatError(f"PAYLOAD: a table of {count:,} frames in {body.length:,} bytes")
+    most = (2 + count) * _VARINT_BYTES + _CRC_BYTES
+    view = body.read(0, min(body.length, most))
     reader = Reader(view, "PAYLOAD")
+    _counts(reader, shape)
+    lengths = [reader.varint("bytes of a frame", 1 << 40) for _ in range(count)]
+    actual = zlib.crc32(view[: reader.position])
+    if reader.unsigned(_CRC_BYTES, "CRC-32 of the table") != actual:
+        raise ChecksumMismatch("PAYLOAD: the table of frames was damaged; fetch the file again")
+    offsets = [reader.position]
+    for length in lengths:
+        offsets.append(offsets[-1] + length + _CRC_BYTES)
+    if offsets[-1] + _MD5_BYTES != body.length:
+        raise FormatError(
+            f"PAYLOAD: its table ends at byte {offsets[-1] + _MD5_BYTES:,}, there are "
+            f"{body.length:,}"
+        )
+    return Frames(body, shape, samples, tuple(offsets))
+
+
+def _counts(reader: Reader, shape: AudioShape) -> tuple[int, int]:
+    """Samples of a frame, and frames."""
     samples = reader.varint("samples in a frame", 1 << 32)
     count = reader.varint("frames", 1 << 32)
     if samples * shape.channels > max(_MOST_SAMPLES, 4096 * shape.channels):
@@ -147,25 +181,53 @@ def open_payload(data: Bytes, shape: AudioShape) -> Frames:
         raise FormatError(
             f"PAYLOAD: {count:,} frames of {samples:,} samples for {shape.samples:,} in the header"
         )
-    if count > reader.remaining:
-        raise FormatError(f"PAYLOAD: a table of {count:,} frames in {len(view):,} bytes")
-    lengths = [reader.varint("bytes of a frame", 1 << 40) for _ in range(count)]
-    actual = zlib.crc32(view[: reader.position])
-    if reader.unsigned(_CRC_BYTES, "CRC-32 of the table") != actual:
-        raise ChecksumMismatch("PAYLOAD: the table of frames was damaged; fetch the file again")
-    offsets = [reader.position]
-    for length in lengths:
-        offsets.append(offsets[-1] + length + _CRC_BYTES)
-    if offsets[-1] + _MD5_BYTES != len(view):
-        raise FormatError(
-            f"PAYLOAD: its table ends at byte {offsets[-1] + _MD5_BYTES:,}, there are {len(view):,}"
-        )
-    return Frames(view, shape, samples, tuple(offsets))
+    return samples, count
 
 
-def decode_frames(frames: Frames, indices: Iterable[int], *, threads: int = 1) -> Iterator[Samples]:
-    """Frames in the order of ``indices``, decoded by several threads at once."""
-    return _in_order(frames.decode, indices, threads)
+def decode_frames(
+    frames: Frames,
+    indices: Sequence[int],
+    *,
+    threads: int = 1,
+    damaged: Callable[[int, FormatError], None] | None = None,
+) -> Iterator[Samples]:
+    """Frames in the order of ``indices``, read in turn and decoded by several threads at once.
+
+    Args:
+        frames: where they lie.
+        indices: which ones.
+        threads: frames that are decoded at once.
+        damaged: is told which frame is damaged, and how; silence stands for it. None: that is an
+            error.
+
+    Raises:
+        FormatError: a frame is damaged, and there is nobody to tell.
+        UnsupportedVersion: its predictor is not known here.
+    """
+
+    def fetched() -> Iterator[tuple[int, bytes | FormatError]]:
+        for index in indices:
+            try:
+                yield index, frames.read(index)
+            except FormatError as error:
+                yield index, error
+
+    def work(job: tuple[int, bytes | FormatError]) -> Samples | FormatError:
+        index, data = job
+        try:
+            return data if isinstance(data, FormatError) else frames.decode(index, data)
+        except FormatError as error:
+            return error
+
+    results = _in_order(work, fetched(), threads)
+    for index, found in zip(indices, results, strict=True):
+        if not isinstance(found, FormatError):
+            yield found
+            continue
+        if damaged is None or isinstance(found, UnsupportedVersion):
+            raise found
+        damaged(index, found)
+        yield frames.silence(index)
 
 
 def pcm_of(samples: Samples, depth: int) -> bytes:
