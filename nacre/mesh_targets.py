@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.errors import InputError
-from nacre.registry import load_codec
 from nacre.transforms.decimate import decimate, fit
 from nacre.transforms.lattice import quantize
 from nacre.transforms.nearest import Floats, Tree
@@ -30,7 +29,6 @@ from nacre.transforms.surface_distance import Original, sample_surface
 if TYPE_CHECKING:
     from nacre.codecs.base import Codec
     from nacre.media.mesh import Attribute, Mesh, Scene
-    from nacre.stream import Stream
 
 FEWEST_FACES = 4
 """Of a mesh that has any."""
@@ -123,20 +121,12 @@ def _attempts(codec: Codec, scene: Scene, options: Any) -> Try:
                 simplified[faces] = simplify(scene, faces / total)
             settings = dataclasses.replace(options, bits=bits)
             stream = codec.encode(_snapped(simplified[faces], scene, bits), settings)
-            decoded = _corners(_reader(codec, stream).decode(stream))
+            decoded = _corners(codec.decode(stream))
             psnr_db = original.psnr_db(decoded, seed=2) if len(decoded) else 0.0
             probes[faces, bits] = MeshProbe(faces, bits, stream.to_bytes(), psnr_db)
         return probes[faces, bits]
 
     return attempt
-
-
-def _reader(codec: Codec, stream: Stream) -> Codec:
-    """What decodes a stream of ``codec``: a codec that picks its model may have picked another."""
-    own = getattr(codec, "model", None)
-    if not getattr(codec, "picks_model", False) or (own is not None and own.id == stream.model):
-        return codec
-    return load_codec(codec.name, model=stream.model)
 
 
 def _corners(scene: Scene) -> Floats:

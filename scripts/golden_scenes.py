@@ -164,6 +164,10 @@ COMMON = [
         "mesh-exact", "positions whose own lattice is no finer than the grid",
         Scene((hill(6, 2.0**-10),)), settings={"effort": 2},
     ),
+    GoldenScene(
+        "mesh-model", "a network and a table of connectivity, by a model that ships",
+        Scene((hill(16),)), settings={"bits": 12},
+    ),
     GoldenScene("splats", "splats of an SPZ file", cloud(60), codec="circuit-splat"),
 ]  # fmt: skip
 

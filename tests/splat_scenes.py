@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nacre.media.splat_schemes import HARMONICS, Quantized
+from nacre.media.splat_sog import SogScheme, to_sog
+
+COUNT = 300
 COEFFICIENTS = (0, 3, 8, 15, 24)
 
 
-def scene(count: int = 300, degree: int = 0, seed: int = 1) -> dict[str, Any]:
+def scene(count: int = COUNT, degree: int = 0, seed: int = 1) -> dict[str, Any]:
     """The arrays of ``nacre.media.splat.Splats``."""
     rng = np.random.default_rng(seed)
     normals = rng.normal(size=(count, 3))
@@ -40,3 +44,15 @@ def rotation_distance(p: npt.NDArray[Any], q: npt.NDArray[Any]) -> npt.NDArray[n
     lengths = np.linalg.norm(p, axis=1) * np.linalg.norm(q, axis=1)
     found: npt.NDArray[np.float64] = 1 - np.abs(dots / lengths)
     return found
+
+
+def sog_with_harmonics(bands: int) -> Quantized:
+    """Values of a SOG file of a palette of 130 entries."""
+    rng = np.random.default_rng(bands)
+    plain = to_sog(scene(COUNT))
+    assert isinstance(plain.scheme, SogScheme)
+    books = np.concatenate([plain.scheme.codebooks, np.sort(rng.normal(size=(1, 256)))])
+    scheme = SogScheme(plain.scheme.mins, plain.scheme.maxs, books, bands, True)
+    palette = rng.integers(0, 256, (130, HARMONICS[bands]))
+    labels = rng.integers(0, 130, COUNT)
+    return Quantized(scheme, plain.points, plain.values, labels, palette)

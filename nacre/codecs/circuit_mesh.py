@@ -33,6 +33,7 @@ from nacre.mesh_attributes import Manner
 from nacre.mesh_decoding import decode_mesh, read_head
 from nacre.mesh_models import MeshModel, load_model, shipped_model
 from nacre.mesh_payload import Packed, encode_mesh
+from nacre.models import find_model
 from nacre.stream import (
     Bytes,
     MeshShape,
@@ -163,17 +164,17 @@ class CircuitMesh:
         Raises:
             FormatError: the sections do not hold what :meth:`encode` writes.
             LimitExceeded: what it carries takes more bytes than the limits allow.
-            ModelError: it names a model that this codec was not made with.
+            ModelError: it names a model other than the one that this codec was made with, or one
+                that is not there.
         """
         shape = stream.shape
         if stream.items is not None or not isinstance(shape, MeshShape):
             raise FormatError(f"codec circuit-mesh holds a scene of meshes, not {shape}")
-        if (stream.model is not None) != (self.model is not None):
-            raise ModelError("the stream and the codec do not agree on a model")
+        model = self._named(stream.model)
         try:
             carried = stream.find(SectionKind.SCENE)
             document, blobs = ({}, ()) if carried is None else unpack_scene(carried, stream.limits)
-            meshes = _decode_payload(stream, shape, self.model)
+            meshes = _decode_payload(stream, shape, model)
             return Scene(meshes, document, blobs)
         except (InputError, ModelError) as error:
             # Of a mesh that damaged data made, or of a part that asks for a model of its own.
@@ -185,6 +186,19 @@ class CircuitMesh:
             return None
         large = shipped_model(large=True) if effort == LARGE_EFFORT else None
         return self.model or large or shipped_model()
+
+    def _named(self, identity: bytes | None) -> MeshModel | None:
+        """The model that a stream names: this codec's, or else one that can be found."""
+        if identity is None:
+            return None
+        if self.model is None:
+            return load_model(find_model(identity, codec=self.name).path)
+        if self.model.id != identity:
+            raise ModelError(
+                f"the stream was made with model {identity.hex()}, "
+                f"the codec with model {self.model.id.hex()}"
+            )
+        return self.model
 
 
 def _manner(settings: CircuitMeshSettings, model: MeshModel | None) -> Manner:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from splat_scenes import rotation_distance, scene, sog_with_harmonics
 
 from nacre.codecs.base import Codec
 from nacre.codecs.circuit_splat import (
@@ -18,8 +19,6 @@ from nacre.errors import FormatError, InputError, ModelError, NacreError
 from nacre.media.splat import Splats, load_splats
 from nacre.media.splat_schemes import Quantized
 from nacre.stream import Section, SectionKind, SplatShape, Stream
-from tests.media.test_splat import sog_with_harmonics
-from tests.splat_scenes import rotation_distance, scene
 
 CODEC = CircuitSplat()
 

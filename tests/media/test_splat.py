@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from splat_scenes import COUNT, rotation_distance, scene, sog_with_harmonics
 
 from nacre.errors import InputError, LimitExceeded
 from nacre.limits import Limits
@@ -24,12 +25,10 @@ from nacre.media.splat import (
     load_splats,
     read_scheme,
 )
-from nacre.media.splat_schemes import HARMONICS, Quantized
+from nacre.media.splat_schemes import Quantized
 from nacre.media.splat_sog import SogScheme, to_sog, write_sog
 from nacre.media.splat_spz import SpzScheme, read_spz, to_spz, write_spz
-from tests.splat_scenes import rotation_distance, scene
 
-COUNT = 300
 NAMES = ("a.ply", "a.compressed.ply", "a.spz", "a.sog")
 
 
@@ -163,17 +162,6 @@ def test_sog_files_hold_integers_exactly() -> None:
     assert integers_equal(loaded.quantized, to_sog(splats.arrays()))
     assert loaded.to_bytes("b.sog") == data
     close(loaded, splats, 1e-4, 0.4, 0.4)
-
-
-def sog_with_harmonics(bands: int) -> Quantized:
-    rng = np.random.default_rng(bands)
-    plain = to_sog(scene(COUNT))
-    assert isinstance(plain.scheme, SogScheme)
-    books = np.concatenate([plain.scheme.codebooks, np.sort(rng.normal(size=(1, 256)))])
-    scheme = SogScheme(plain.scheme.mins, plain.scheme.maxs, books, bands, True)
-    palette = rng.integers(0, 256, (130, HARMONICS[bands]))
-    labels = rng.integers(0, 130, COUNT)
-    return Quantized(scheme, plain.points, plain.values, labels, palette)
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3])

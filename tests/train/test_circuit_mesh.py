@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ import torch
 import trimesh
 
 from nacre.cli import run
+from nacre.entropy.mesh.connectivity import encode_connectivity
 from nacre.entropy.mesh.positions import decode_positions, encode_positions
 from nacre.entropy.mesh.surface import Surface
 from nacre.errors import InputError
@@ -81,8 +83,18 @@ def test_a_model_is_trained_loaded_and_used(folder: Path, tmp_path: Path) -> Non
     assert [figure["bits"] for figure in card.figures] == [11, 14]
     assert all(figure["held_out_meshes"] == 1 for figure in card.figures)
     assert all(abs(figure["bits_a_vertex"] - figure["in_floats"]) < 0.02 for figure in card.figures)
-    network = load_model(model).network
+    loaded = load_model(model)
+    network, primed = loaded.network, loaded.primed
     shape = shape_of("another", bumpy(20).vertices, bumpy(20).faces.astype(np.int32))
+    assert primed is not None
+    connectivity = json.loads(model.with_suffix(".json").read_text())["connectivity"]
+    assert connectivity["table_bytes"] == len(primed)
+    assert 0 < connectivity["bits_a_vertex"] < connectivity["without_table"]
+    plain, coded = (
+        encode_connectivity(shape.faces, len(shape.vertices), primed=table).data
+        for table in (None, primed)
+    )
+    assert len(coded) < len(plain)
     lattice = quantised(shape.vertices, 11)
     data = encode_positions(shape.surface, lattice, effort=3, network=network)
     assert np.array_equal(decode_positions(data, shape.surface, network=network), lattice)

@@ -35,9 +35,9 @@ from nacre.errors import FormatError, InputError, ModelError
 
 Int32s = npt.NDArray[np.int32]
 
-COUNT = 6
+COUNT = 3
 """A counter of the table counts for this many bits: a file that is unlike soon has its own way."""
-_LEAST = 250
+_LEAST = 100
 _KINDS = 4
 _LEVEL_BITS = 6
 _LEVEL_SHIFT = 12 - _LEVEL_BITS

@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from nacre.entropy.mesh.features import FEATURES
-from nacre.entropy.mesh.network import FEATURE_LIMIT, HIDDEN_LIMIT, OUTPUTS, Layer, Network
-from nacre.entropy.mesh.positions import decode_positions, encode_positions
-from nacre.entropy.mesh.surface import Surface, surface_of
-from nacre.errors import FormatError, InputError, ModelError
-from tests.entropy.mesh.surfaces import (
+from surfaces import (
     Int64s,
     bumpy_grid,
     grid_triangles,
@@ -20,6 +14,12 @@ from tests.entropy.mesh.surfaces import (
     sphere,
     with_holes,
 )
+
+from nacre.entropy.mesh.features import FEATURES
+from nacre.entropy.mesh.network import FEATURE_LIMIT, HIDDEN_LIMIT, OUTPUTS, Layer, Network
+from nacre.entropy.mesh.positions import decode_positions, encode_positions
+from nacre.entropy.mesh.surface import Surface, surface_of
+from nacre.errors import FormatError, InputError, ModelError
 
 
 def some_network() -> Network:

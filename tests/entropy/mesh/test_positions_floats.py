@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from surfaces import bumpy_grid, sphere
 
 from nacre.entropy.mesh.positions_floats import decode_floats, encode_floats
 from nacre.errors import FormatError, InputError
-from tests.entropy.mesh.surfaces import bumpy_grid, sphere
 
 GRID = bumpy_grid(4, 5, 1.0)[0]
 

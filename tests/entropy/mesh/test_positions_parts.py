@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
+from surfaces import bumpy_grid, sphere, with_holes
 
 from nacre.entropy.mesh import functions, mixture, mixture_regression
 from nacre.entropy.mesh.features import FEATURE_UNIT
 from nacre.entropy.mesh.network_rows import describe
 from nacre.entropy.mesh.traversal import corner_vertices, traverse
-from tests.entropy.mesh.surfaces import bumpy_grid, sphere, with_holes
 
 
 def test_tables_are_what_their_functions_are() -> None:
