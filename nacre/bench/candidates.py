@@ -14,12 +14,15 @@ import nacre
 from nacre import registry
 from nacre.bench import splats
 from nacre.bench.mesh_peers import GRIDS, MESH_PEERS, on_grid
-from nacre.bench.peers import BITS, PEERS, PERCENT, PLANNED, Candidate, find_peer
+from nacre.bench.peers import BITS, PEERS, PERCENT, Candidate, find_peer
+from nacre.bench.sound_peers import SOUND_PEERS
 from nacre.bench.triangles import triangles_of
 from nacre.errors import InputError
 
 QUALITIES = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0)
 """Measured of nacre's own codecs of pictures when none are asked for."""
+SOUND_QUALITIES = (20.0, 30.0, 40.0, 50.0, 60.0, 70.0)
+"""And of those of sound."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class _Kind:
     expected: Callable[[Mapping[str, Any], Any, float | None], Any] | None = None
 
 
-_SOLID = {**MESH_PEERS, **splats.SPLAT_PEERS}
+_OTHERS = {**MESH_PEERS, **splats.SPLAT_PEERS, **SOUND_PEERS}
 _KINDS: Mapping[str, _Kind] = MappingProxyType(
     {
         "image": _Kind(
@@ -55,6 +58,9 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         ),
         "splat": _Kind(
             "", (), PERCENT, lambda file: file.splats, lambda splats: splats, splats.on_grid
+        ),
+        "audio": _Kind(
+            "quality", SOUND_QUALITIES, PERCENT, lambda audio: audio, lambda audio: audio
         ),
     }
 )  # fmt: skip
@@ -75,12 +81,10 @@ def candidate(text: str, *, device: str = "cpu") -> Candidate:
     'stored'
     """
     name, _, rest = text.partition(":")
-    if name in _SOLID and not rest:
-        return _SOLID[name]
-    if name in PEERS or name in PLANNED or name in _SOLID:
+    if name in PEERS or name in _OTHERS:
         if rest:
             raise InputError(f"peer {name!r} takes no options, {rest!r} was given")
-        return find_peer(name)
+        return _OTHERS[name] if name in _OTHERS else find_peer(name)
     return own_candidate(text, device=device)
 
 
@@ -150,7 +154,7 @@ def _plain(quality: float) -> float:
 
 
 def _own_version(medium: str, network: bool) -> str:
-    if not network or medium != "image":
+    if not network or medium not in ("image", "audio"):
         return f"nacre {nacre.__version__}"
     import torch
 

@@ -9,10 +9,11 @@ from types import MappingProxyType
 from nacre.bench.medium import Medium
 from nacre.bench.meshes import MESHES
 from nacre.bench.runner import PICTURES
+from nacre.bench.sounds import SOUNDS
 from nacre.bench.splats import SPLATS
 
-# Textures lie beside meshes, so that a folder of both is one of meshes.
-_ALL = (SPLATS, MESHES, PICTURES)
+# Textures lie beside meshes and covers beside songs: pictures come last.
+_ALL = (SPLATS, MESHES, SOUNDS, PICTURES)
 
 MEDIA: Mapping[str, Medium] = MappingProxyType({medium.name: medium for medium in _ALL})
 """By name."""

@@ -24,15 +24,17 @@ from nacre.errors import InputError
 
 Encode = Callable[[Any, float | None, int], bytes]
 """``(thing, quality, threads) -> file``; the quality of a lossless codec is None. A thing is what
-the medium's files are read as: pixels ``[H, W, 3]``, or triangles."""
+the medium's files are read as: pixels ``[H, W, 3]``, triangles, or a recording."""
 Decode = Callable[[bytes, int], Any]
 """``(file, threads) -> thing``."""
 
 PERCENT = "0 to 100"
 BPP = "bits per pixel"
 BITS = "bits of a grid"
+KBPS = "kbit/s"
+KBPS_EACH = "kbit/s a channel"
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {PERCENT: (0, 100), BPP: (2**-20, 2**20), BITS: (1, 30)}
+    {PERCENT: (0, 100), BPP: (2**-20, 2**20), BITS: (1, 30), KBPS: (1, 4096), KBPS_EACH: (6, 256)}
 )
 """Of the qualities of each scale."""
 
@@ -70,21 +72,16 @@ class Candidate:
 
 
 def find_peer(name: str) -> Candidate:
-    """The peer of that name.
+    """The peer of pictures of that name.
 
     Raises:
-        InputError: there is none, or it belongs to a medium that nacre has no codec for yet.
+        InputError: there is none.
 
     >>> find_peer("jpeg").settings
     'progressive, optimised, 4:2:0'
     """
     if name in PEERS:
         return PEERS[name]
-    if name in PLANNED:
-        raise InputError(
-            f"peer {name!r} is for {PLANNED[name]}, which nacre has no codec for yet; "
-            f"peers that can run: {', '.join(PEERS)}"
-        )
     raise InputError(f"no peer is called {name!r}; known: {', '.join(PEERS)}")
 
 
@@ -277,9 +274,4 @@ _ALL = (
 )  # fmt: skip
 
 PEERS: Mapping[str, Candidate] = MappingProxyType({peer.name: peer for peer in _ALL})
-"""Every peer that can run, by name."""
-
-PLANNED: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(("flac", "opus", "vorbis", "mp3"), "audio")
-)
-"""Names kept for the peers of other media, which come with nacre's own codecs for them."""
+"""Every peer of pictures, by name."""

@@ -22,11 +22,11 @@ class Record:
 
     Attributes:
         codec: as it was asked for, options included.
-        medium: ``image``, ``mesh`` or ``splat``.
+        medium: ``image``, ``audio``, ``mesh`` or ``splat``.
         quality: on the codec's own scale; None when it has none.
         file: path below the folder that was measured.
         bytes: size of the encoded file on disk.
-        units: pixels of the picture, vertices of the mesh, or splats.
+        units: pixels of the picture, samples of all channels, vertices of the mesh, or splats.
         metrics: ``identical``, and what the medium measures. Of pictures: ``psnr_db`` (None when
             infinite), ``ms_ssim`` and ``ms_ssim_db`` (None when the picture is too small for them).
         encode_seconds: median of the repeats, memory to bytes in memory.

@@ -263,27 +263,33 @@ def rate_distortion(records: Sequence[Record]) -> bytes:
 
 def _draw(axis: Axes, measured: Sequence[Point], value: Callable[[Point], float | None]) -> None:
     codecs = list(dict.fromkeys(point.codec for point in measured))
-    own = [codec for codec in codecs if codec not in PEERS]
     for codec in codecs:
-        mine = codec in own
-        number = own.index(codec) if mine else [c for c in codecs if c in PEERS].index(codec)
-        palette = _OWN if mine else _OTHERS
         curve = [(p.bpp, value(p)) for p in measured if p.codec == codec]
         known = [(bpp, quality) for bpp, quality in curve if quality is not None]
         axis.plot(
             [bpp for bpp, _ in known],
             [quality for _, quality in known],
             label=codec,
-            color=palette[number % len(palette)],
-            marker=_MARKERS[number % len(_MARKERS)],
-            markersize=5 if mine else 4,
-            linewidth=2.4 if mine else 1.3,
-            zorder=3 if mine else 2,
+            **style_of(codec, codecs, PEERS),
         )
     axis.set_xlim(left=0)
     axis.set_xlabel("bits per pixel")
     axis.grid(color="#dddddd", linewidth=0.7)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def style_of(codec: str, codecs: Sequence[str], peers: Mapping[str, Candidate]) -> dict[str, Any]:
+    """How the curve of ``codec`` is drawn among those of ``codecs``: nacre's own stand out."""
+    mine = codec not in peers
+    number = [one for one in codecs if (one not in peers) == mine].index(codec)
+    palette = _OWN if mine else _OTHERS
+    return {
+        "color": palette[number % len(palette)],
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "markersize": 5 if mine else 4,
+        "linewidth": 2.4 if mine else 1.3,
+        "zorder": 3 if mine else 2,
+    }
 
 
 def write_report(

@@ -38,6 +38,11 @@ from nacre.errors import InputError
 from nacre.files import PICTURES as SUFFIXES
 from nacre.media.image import load_image
 
+try:
+    import resource
+except ModuleNotFoundError:  # Windows has none
+    resource = None  # type: ignore[assignment]
+
 _T = TypeVar("_T")
 
 
@@ -225,7 +230,7 @@ def _records(plan: Plan) -> Iterator[Record]:
                 loaded = plan.medium.load(path)
                 thing = halve(loaded) if plan.halve else loaded
             except Exception as error:  # whatever a file does, the others are measured
-                yield from (_failed(plan, one, quality, path, error) for one, quality in jobs)
+                yield from (failed(plan, one, quality, path, error) for one, quality in jobs)
                 continue
             for one, quality in order.sample(jobs, len(jobs)):
                 try:
@@ -234,18 +239,18 @@ def _records(plan: Plan) -> Iterator[Record]:
                         one.decode(one.encode(thing, quality, plan.threads), plan.threads)
                     yield _measure(plan, one, quality, path, thing, Path(scratch))
                 except Exception as error:  # whatever a codec does, the others are measured
-                    yield _failed(plan, one, quality, path, error)
+                    yield failed(plan, one, quality, path, error)
 
 
 def _measure(
     plan: Plan, one: Candidate, quality: float | None, path: Path, thing: Any, scratch: Path
 ) -> Record:
-    encoding, data = _timed(plan.repeats, one.encode, thing, quality, plan.threads)
+    encoding, data = timed(plan.repeats, one.encode, thing, quality, plan.threads)
     stream = scratch / "stream" if plan.streams is None else _stream_path(plan, one, quality, path)
     stream.parent.mkdir(parents=True, exist_ok=True)
     stream.write_bytes(data)
     size = stream.stat().st_size
-    decoding, decoded = _timed(plan.repeats, one.decode, stream.read_bytes(), plan.threads)
+    decoding, decoded = timed(plan.repeats, one.decode, stream.read_bytes(), plan.threads)
     return Record(
         one.name, one.medium, quality, _name(plan, path), size, plan.medium.units(thing),
         plan.medium.distances(one, thing, decoded, quality), encoding.wall, decoding.wall,
@@ -254,9 +259,10 @@ def _measure(
     )  # fmt: skip
 
 
-def _failed(
+def failed(
     plan: Plan, one: Candidate, quality: float | None, path: Path, error: Exception
 ) -> Record:
+    """The record of a measurement that has no result."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return Record(
         one.name, one.medium, quality, _name(plan, path), None, None, {}, None, None,
@@ -265,20 +271,28 @@ def _failed(
 
 
 class Seconds(NamedTuple):
-    """Median times of a call: by the clock, and of all of the process's threads together."""
+    """Median times of a call: by the clock, and of all threads and child processes together."""
 
     wall: float
     cpu: float
 
 
-def _timed(repeats: int, call: Callable[..., _T], *arguments: Any) -> tuple[Seconds, _T]:
+def cpu_seconds() -> float:
+    """Of this process, and of those that it started and that have ended."""
+    if resource is None:
+        return time.process_time()
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def timed(repeats: int, call: Callable[..., _T], *arguments: Any) -> tuple[Seconds, _T]:
     """The median times of ``call``, and what it returned last."""
     wall, cpu = [], []
     for _ in range(repeats):
-        starts = time.perf_counter(), time.process_time()
+        starts = time.perf_counter(), cpu_seconds()
         result = call(*arguments)
         wall.append(time.perf_counter() - starts[0])
-        cpu.append(time.process_time() - starts[1])
+        cpu.append(cpu_seconds() - starts[1])
     return Seconds(statistics.median(wall), statistics.median(cpu)), result
 
 

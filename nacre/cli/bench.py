@@ -7,10 +7,8 @@ folder that is called like one of them is written ``./memory``.
 from __future__ import annotations
 
 import shlex
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from nacre.cli import batch
+from nacre.cli.bench_progress import bench_bar
 from nacre.cli.common import (
     FAILED,
     DeviceFlag,
@@ -38,7 +37,8 @@ LINE = "nacre.bench.line"
 SET_CODECS = "circuit-image,png-items,png-strip,webp-strip,jxl-strip,xz"
 
 InputArgument = Annotated[
-    Path, typer.Argument(metavar="DIR", help="Folder of pictures, meshes or splats, or one.")
+    Path,
+    typer.Argument(metavar="DIR", help="Folder of pictures, sounds, meshes or splats, or one."),
 ]
 QualitiesFlag = Annotated[
     list[str] | None,
@@ -94,6 +94,13 @@ def files(
         str | None,
         typer.Option(metavar="LIST", help="Of the grids of meshes' positions, such as 11,14."),
     ] = None,
+    kbps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Of sounds: the first codec at so many kbit/s, the others at its bytes.",
+        ),
+    ] = None,
     threads: ThreadsFlag = 1,
     repeat: Annotated[int, typer.Option(min=1, help="Timings; their median counts.")] = 3,
     seed: Annotated[int, typer.Option(help="Of the order of work.")] = 0,
@@ -114,10 +121,12 @@ def files(
 ) -> int:
     """Every codec on every file at several qualities (the name may be left out).
 
-    OUT gets records.json, table.md and, of lossy codecs of pictures, rate_distortion.png; the table
-    is also printed. While it runs, records.jsonl has what was measured so far.
+    OUT gets records.json, table.md and, of lossy codecs of pictures and sounds,
+    rate_distortion.png; the table is also printed. While it runs, records.jsonl has what was
+    measured so far.
     """
     from nacre.bench.candidates import candidate
+    from nacre.bench.equal_bytes import run_at_equal_bytes
     from nacre.bench.media import MEDIA, medium_of
     from nacre.bench.peers import BITS
     from nacre.bench.records import append_record, write_records
@@ -130,6 +139,9 @@ def files(
     candidates = [candidate(name, device=device) for name in (codecs or medium.codecs).split(",")]
     if codecs:
         medium = MEDIA[candidates[0].medium]
+    if kbps is not None and medium.name != "audio":
+        raise InputError(f"--kbps is for sounds; {medium.things} have --qualities")
+    rates = parse_qualities([kbps]).get("", ()) if kbps is not None else None
     if bits is not None and medium.scale != BITS:
         raise InputError(f"--bits is for meshes; {medium.things} have --qualities")
     plan = Plan.of(
@@ -148,13 +160,14 @@ def files(
     # Kept while the run lasts, so that one that is cut off has not been for nothing.
     partial = out / "records.jsonl"
     partial.unlink(missing_ok=True)
-    with _progress(len(plan)) as step:
+    total = len(plan) if rates is None else len(rates) * len(candidates) * len(plan.files)
+    with bench_bar(total) as step:
 
         def done(record: Record) -> None:
             append_record(record, partial)
             step(f"{record.codec} {record.file}")
 
-        records = run(plan, done)
+        records = run(plan, done) if rates is None else run_at_equal_bytes(plan, rates, done)
     write_records(records, records_path)
     partial.unlink(missing_ok=True)
     written = medium.report(records, out, command=ctx.meta[LINE], reference=reference)
@@ -212,7 +225,7 @@ def latents(
         qualities=parse_qualities(qualities or []),
     )
     grid = plan.qualities[worker.name]
-    with _progress(len(plan)) as step:
+    with bench_bar(len(plan)) as step:
         rows = compare(paths, worker, grid, model=model, on_row=lambda row: step(row.file))
     if json:
         for row in rows:
@@ -252,7 +265,7 @@ def low_rates(
     sizes = [int(size) for size in parse_qualities([targets]).get("", ())]
     names = (codecs or CODECS).split(",")
     paths = _files(source, is_mesh_file)
-    with _progress(len(paths) * len(names) * len(sizes)) as step:
+    with bench_bar(len(paths) * len(names) * len(sizes)) as step:
         rows = compare(paths, names, sizes, on_row=lambda row: step(f"{row.codec} {row.file}"))
     if json:
         for row in rows:
@@ -281,7 +294,7 @@ def image_set(
     names = codecs.split(",")
     candidates = [set_candidate(name) for name in names]
     images = load_image_set(source)
-    with _progress(len(names)) as step:
+    with bench_bar(len(names)) as step:
         rows = compare(images, candidates, repeats=repeat, on_row=lambda row: step(row.codec))
     if json:
         for row in rows:
@@ -365,29 +378,3 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror or error})") from None
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on standard error, on a terminal only; gives a function that says what was done."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda text: bar.update(task, advance=1, description=text)

@@ -111,7 +111,8 @@ def test_results_are_not_overwritten_without_force(folder: Path, capsys: Capture
     [
         ("bench absent --out o", "absent: no such file or folder"),
         ("bench in --out o --codecs jpgg", "no codec is called 'jpgg'"),
-        ("bench in --out o --codecs flac", "'flac' is for audio"),
+        ("bench in --out o --codecs flac", "the folder has no file of this kind"),
+        ("bench in --out o --codecs jpeg --kbps 8", "--kbps is for sounds"),
         ("bench in --out o --codecs jpeg:effort=2", "takes no options"),
         ("bench in --out o --codecs jpeg,jpeg", "each once"),
         ("bench in --out o --codecs jpeg --qualities x", "not understood"),

@@ -196,7 +196,7 @@ def test_nothing_to_measure(tmp_path):
         ("jpeg:quality=5", "takes no options"),
         ("stored:shape=5", "no option 'shape'"),
         ("stored:nothing", "not understood"),
-        ("flac", "no codec for yet"),
+        ("flac:level=5", "takes no options"),
         ("wallok-rgb", "did you mean 'walloc-rgb'"),
     ],
 )
