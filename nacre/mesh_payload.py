@@ -143,8 +143,11 @@ def encode_mesh(mesh: Mesh, manner: Manner, grid: Grid | None) -> Packed:
     for form in writer.forms:
         write_form(head, form)
     write_varint(head, len(segments))
+    vertex_map, face_map = original, corner[:, 0] // 3
+    if manner.keep == "all":  # a decoder moves them back
+        vertex_map, face_map = np.arange(len(original)), np.arange(len(corner))
     return Packed(
-        bytes(head), tuple(segments), original.astype(np.int32), (corner[:, 0] // 3).astype("i4")
+        bytes(head), tuple(segments), vertex_map.astype(np.int32), face_map.astype(np.int32)
     )
 
 

@@ -115,6 +115,10 @@ def test_models_are_named_and_found(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in MESHES if "odd" not in name])
 def test_kept_order_is_that_of_the_input(name: str) -> None:
     mesh = MESHES[name]
+    chosen = CircuitMeshSettings(keep_order=True, effort=1)
+    mapped = CODEC.encode_mapped(Scene((mesh,)), chosen)
+    assert np.array_equal(mapped.vertex_maps[0], np.arange(len(mesh.vertices)))
+    assert np.array_equal(mapped.face_maps[0], np.arange(len(mesh.faces)))
     for lossless in (True, False):
         back = through(Scene((mesh,)), keep_order=True, lossless=lossless).mesh
         assert np.array_equal(back.faces, mesh.faces)
