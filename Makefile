@@ -1,4 +1,4 @@
-# make demo: encode, decode and verify real photos, and draw what became of them (IN=FILE or folder for yours)
+# make demo: photos, a mesh and sound into files and back, drawn and measured (IN=FILE or folder for yours)
 # make test: all tests but the long ones; make test-full: all; make lint; make bench IN=FOLDER
 PYTHON ?= python3.11
 BIN := .venv/bin
