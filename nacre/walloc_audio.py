@@ -2,8 +2,9 @@
 
     samples ─(resample)─▶ segments ─▶ lapped spectrum ─▶ rotation ─▶ symbols ─▶ bytes
 
-PAYLOAD: the ratio of rates (two varints, model over recording), strength of the noise (u8, in 1/64
-of what was measured), latents kept (varint; 0: all), then segments, of each the pairs of channels
+PAYLOAD begins with a table, all varints: the ratio of rates (model over recording, two), strength
+of the noise (in 1/64 of what was measured), latents kept (0: all), number of segments, length of
+each; then the CRC-32 of the table. Segments follow, of each stretch of time the pairs of channels
 in turn. A segment: CRC-32 of the rest, step code (u16, 1/32 octave), length of the spectrum
 (varint), the spectrum, the levels of noise. docs/walloc-audio.md is the specification.
 """
@@ -28,8 +29,8 @@ from nacre.entropy.audio.spectra import (
     encode_spectra,
 )
 from nacre.entropy.audio.spectra_layout import Layout, Model, model_from_arrays
-from nacre.errors import ChecksumMismatch, FormatError, ModelError
-from nacre.stream import AudioShape, Bytes, Reader, pack_segments, unpack_segments, write_varint
+from nacre.errors import ChecksumMismatch, FormatError, ModelError, Truncated
+from nacre.stream import AudioShape, Body, Bytes, Reader, write_varint
 from nacre.transforms.lapped import analyze, synthesize
 from nacre.transforms.walloc_audio import (
     Geometry,
@@ -48,6 +49,7 @@ _FINEST = -4
 """log2 of the step of code 0, in 16-bit samples."""
 _MOST_CODE = 1023
 _CRC_BYTES = 4
+_HEAD_BYTES = 64
 LAGRANGE = 24
 """What a bit is worth, in 1/256 of a squared step."""
 _MOST_RATIO = 1000
@@ -146,20 +148,39 @@ class Payload:
     """A parsed payload; nothing is decoded.
 
     Attributes:
+        body: where it lies.
         ratio: the model's rate over the recording's.
         strength: of the noise, 1 for what was measured.
         kept: latents that were coded, or 0: all.
         samples: of a channel at the model's rate.
         groups: channels of each group: pairs, and one for an odd last one.
-        segments: of each stretch of time, those of its groups.
+        offsets: where segments begin, and the end of the last one: of each stretch of time, those
+            of its groups.
     """
 
+    body: Body
     ratio: Fraction
     strength: float
     kept: int
     samples: int
     groups: tuple[int, ...]
-    segments: tuple[tuple[memoryview, ...], ...]
+    offsets: tuple[int, ...]
+
+    @property
+    def stretches(self) -> int:
+        """Stretches of time that are coded on their own."""
+        return (len(self.offsets) - 1) // len(self.groups)
+
+    def read(self, stretch: int) -> list[bytes | FormatError]:
+        """The segments of a stretch of time, or why they are not there."""
+        found: list[bytes | FormatError] = []
+        for index in range(stretch * len(self.groups), (stretch + 1) * len(self.groups)):
+            start, end = self.offsets[index : index + 2]
+            try:
+                found.append(self.body.read(start, end - start))
+            except FormatError as error:
+                found.append(error)
+        return found
 
 
 def groups_of(channels: int) -> tuple[int, ...]:
@@ -170,36 +191,54 @@ def groups_of(channels: int) -> tuple[int, ...]:
 def write_payload(ratio: Fraction, strength: float, kept: int, segments: list[bytes]) -> bytes:
     """The payload of segments in order."""
     head = bytearray()
-    write_varint(head, ratio.numerator)
-    write_varint(head, ratio.denominator)
-    head.append(round(strength * 64))
-    write_varint(head, kept)
-    return bytes(head) + pack_segments(segments)
+    for value in (ratio.numerator, ratio.denominator, round(strength * 64), kept, len(segments)):
+        write_varint(head, value)
+    for segment in segments:
+        write_varint(head, len(segment))
+    head += zlib.crc32(head).to_bytes(_CRC_BYTES, "little")
+    return bytes(head) + b"".join(segments)
 
 
-def read_payload(data: Bytes, shape: AudioShape, mode: Mode) -> Payload:
+def read_payload(body: Body, shape: AudioShape, mode: Mode) -> Payload:
     """Take a payload apart.
 
     Raises:
-        FormatError: it does not fit ``shape``.
+        FormatError: its table is damaged or does not fit ``shape``.
     """
-    reader = Reader(data, "PAYLOAD")
-    up = reader.varint("numerator of the ratio", _MOST_RATIO)
-    down = reader.varint("denominator of the ratio", _MOST_RATIO)
-    if not up or not down or up > _MOST_GROWTH * down or math.gcd(up, down) != 1:
-        raise FormatError(f"PAYLOAD: a ratio of {up} to {down}")
-    strength = reader.unsigned(1, "strength of the noise") / 64
-    kept = reader.varint("latents", 2 * mode.geometry.frame)
-    bodies = unpack_segments(reader.rest(), where="PAYLOAD")
     groups = groups_of(shape.channels)
-    samples = -(-shape.samples * up // down)
-    count = -(-samples // mode.segment)
-    if len(bodies) != count * len(groups):
+
+    def head(reader: Reader) -> tuple[Fraction, int, int, int, int]:
+        up = reader.varint("numerator of the ratio", _MOST_RATIO)
+        down = reader.varint("denominator of the ratio", _MOST_RATIO)
+        if not up or not down or up > _MOST_GROWTH * down or math.gcd(up, down) != 1:
+            raise FormatError(f"PAYLOAD: a ratio of {up} to {down}")
+        strength = reader.varint("strength of the noise", 255)
+        kept = reader.varint("latents", 2 * mode.geometry.frame)
+        count = reader.varint("segments", 1 << 40)
+        samples = -(-shape.samples * up // down)
+        expected = -(-samples // mode.segment) * len(groups)
+        if count != expected:
+            raise FormatError(f"PAYLOAD: {count:,} segments; {expected:,} are expected")
+        return Fraction(up, down), strength, kept, samples, count
+
+    *_, count = head(Reader(body.read(0, min(body.length, _HEAD_BYTES)), "PAYLOAD"))
+    if count > body.length:
+        raise Truncated(f"PAYLOAD: a table of {count:,} segments in {body.length:,} bytes")
+    view = body.read(0, min(body.length, _HEAD_BYTES + 10 * count))
+    reader = Reader(view, "PAYLOAD")
+    ratio, strength, kept, samples, _ = head(reader)
+    lengths = [reader.varint("bytes of a segment", 1 << 40) for _ in range(count)]
+    actual = zlib.crc32(view[: reader.position])
+    if reader.unsigned(_CRC_BYTES, "CRC-32 of the table") != actual:
+        raise ChecksumMismatch("PAYLOAD: the table of segments was damaged; fetch the file again")
+    offsets = [reader.position]
+    for length in lengths:
+        offsets.append(offsets[-1] + length)
+    if offsets[-1] != body.length:
         raise FormatError(
-            f"PAYLOAD: {len(bodies):,} segments; {count * len(groups):,} are expected"
+            f"PAYLOAD: its table ends at byte {offsets[-1]:,}, there are {body.length:,}"
         )
-    rows = tuple(tuple(bodies[i : i + len(groups)]) for i in range(0, len(bodies), len(groups)))
-    return Payload(Fraction(up, down), strength, kept, samples, groups, rows)
+    return Payload(body, ratio, strength / 64, kept, samples, groups, tuple(offsets))
 
 
 def frames_of(payload: Payload, index: int, mode: Mode) -> int:
@@ -271,7 +310,7 @@ class Segment:
 
 
 def decode_segment(
-    data: memoryview, channels: int, frames: int, mode: Mode, weights: Weights, *, noise: bool
+    data: Bytes, channels: int, frames: int, mode: Mode, weights: Weights, *, noise: bool
 ) -> Segment:
     """The symbols of a segment, and its levels of noise if they are wanted.
 

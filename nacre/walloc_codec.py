@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from nacre.codecs.base import Damage
 from nacre.errors import FormatError, InputError, ModelError
 from nacre.limits import threads_wanted
 from nacre.media.audio import Audio, AudioMetadata, AudioReader, open_audio
 from nacre.models import find_model, load_arrays
-from nacre.stream import AudioShape, Section, SectionKind, Stream
+from nacre.stream import AudioShape, Body, OpenStream, Stream
 from nacre.walloc_audio import (
     Mode,
     Payload,
@@ -37,6 +40,7 @@ from nacre.walloc_pieces import (
     in_order,
     joined,
     level_of,
+    nearest,
     padded,
     resampled,
     stretches,
@@ -48,6 +52,8 @@ REDUCTIONS = (1, 5, 20)
 """How many times fewer latents than samples may be kept."""
 MOST_NOISE = 3.0
 _BLOCK = 1 << 18
+_AROUND_BYTES = 28
+"""Header and checksums of a stream whose only section is the payload, about."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,9 @@ class WallocAudioSettings:
         noise: how much of what was lost comes back as noise: 0 is nearest to the waveform, 1 has
             the energy that was there.
         reduction: keep all latents (1), or a 5th or 20th of them, the most important.
+        kbps: instead of a quality: kilobits a second of the whole file, met as nearly as steps of
+            1/32 octave allow; less where quality 100 takes less.
+        target_size: instead of a quality: the best file of at most so many bytes.
 
     Raises:
         InputError: a value outside its range.
@@ -68,6 +77,8 @@ class WallocAudioSettings:
     quality: float = 50.0
     noise: float = 0.5
     reduction: int = 1
+    kbps: float | None = None
+    target_size: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.quality <= 100:
@@ -77,6 +88,11 @@ class WallocAudioSettings:
         if self.reduction not in REDUCTIONS:
             known = ", ".join(map(str, REDUCTIONS))
             raise InputError(f"reduction {self.reduction}; one of {known}")
+        if self.kbps is not None and self.target_size is not None:
+            raise InputError("kbps and target_size exclude each other; give one")
+        for name, value in (("kbps", self.kbps), ("target_size", self.target_size)):
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} is {value!r}; expected a number above 0")
 
 
 class WallocAudio:
@@ -106,19 +122,38 @@ class WallocAudio:
     # ---- encode ----
 
     def encode(self, item: Audio | AudioReader, settings: WallocAudioSettings) -> Stream:
-        """A stream of ``item``; a reader is read twice, piece by piece.
+        """A stream of ``item``; a reader is read twice or more, piece by piece.
 
         Raises:
-            InputError: samples are infinite or not numbers.
+            InputError: samples are infinite or not numbers, or a target is out of reach.
         """
+        with self.encode_open(item, settings) as stream:
+            return stream.to_stream()
+
+    def encode_open(self, item: Audio | AudioReader, settings: WallocAudioSettings) -> OpenStream:
+        """As :meth:`encode`, in constant memory but for the payload, which is small."""
         reader = open_audio(item) if isinstance(item, Audio) else item
-        code = step_code(settings.quality, level_of(reader))
-        segments = list(self.encode_blocks(reader, settings, code))
-        ratio = self.mode.ratio(reader.shape.sample_rate_hz)
-        kept = self._kept(reader.shape, settings)
-        payload = write_payload(ratio, settings.noise, kept, segments)
-        sections = (*reader.metadata.to_sections(), Section(SectionKind.PAYLOAD, payload))
-        return Stream(self.number, self._id, reader.shape, sections)
+        shape, level = reader.shape, level_of(reader)
+        sections = tuple(reader.metadata.to_sections())
+        beside = sum(len(section.data) for section in sections) + _AROUND_BYTES
+
+        def payload(code: int) -> bytes:
+            segments = list(self.encode_blocks(reader, settings, code))
+            ratio, kept = self.mode.ratio(shape.sample_rate_hz), self._kept(shape, settings)
+            return write_payload(ratio, settings.noise, kept, segments)
+
+        code = step_code(settings.quality, level)
+        wanted = settings.target_size
+        if settings.kbps is not None:
+            wanted = round(settings.kbps * 125 * shape.samples / shape.sample_rate_hz)
+        if wanted is None or not level:
+            found = payload(code)
+        else:
+            ends = step_code(100, level), step_code(0, level)
+            found = nearest(
+                payload, code, ends, wanted - beside, strict=settings.target_size is not None
+            )
+        return OpenStream(self.number, self._id, shape, sections, Body.of(io.BytesIO(found)))
 
     def encode_blocks(
         self, reader: AudioReader, settings: WallocAudioSettings, code: int
@@ -161,23 +196,7 @@ class WallocAudio:
         Raises:
             FormatError: the sections do not hold what :meth:`encode` writes.
         """
-        shape, payload = self._open(stream)
-        audio = self._audio(list(self._blocks(shape, payload, 0, len(payload.segments))), shape)
-        notes = self._notes(shape, payload)
-        return Audio(
-            audio, shape.sample_rate_hz, shape.depth, shape.floating,
-            AudioMetadata.from_stream(stream), notes,
-        )  # fmt: skip
-
-    def blocks(self, stream: Stream, *, damaged: list[int] | None = None) -> Iterator[Any]:
-        """The recording piece by piece, ``[C, n]``, in constant memory.
-
-        Args:
-            damaged: where given, gets the numbers of damaged segments, which become silence;
-                otherwise damage is an error.
-        """
-        shape, payload = self._open(stream)
-        return self._blocks(shape, payload, 0, len(payload.segments), damaged)
+        return self._audio(OpenStream.of(stream), 0, None, AudioMetadata.from_stream(stream))
 
     def decode_span(self, stream: Stream, first: int, last: int) -> Audio:
         """Samples ``first`` to ``last`` (exclusive) of each channel; other segments are not read.
@@ -186,32 +205,72 @@ class WallocAudio:
             FormatError: a segment that they depend on is damaged.
             InputError: they do not lie inside the recording.
         """
-        shape, payload = self._open(stream)
-        if not 0 <= first <= last <= shape.samples:
-            raise InputError(f"samples {first:,} to {last:,} of a recording of {shape.samples:,}")
-        beside = 1024 + self.mode.geometry.overlap
-        segment = self.mode.segment
-        low = max(int(first * payload.ratio) - beside, 0) // segment
-        high = min(-(-(int(last * payload.ratio) + beside) // segment), len(payload.segments))
-        start = low * segment / payload.ratio
-        if start.denominator != 1:  # begin where a sample of both rates lies
-            low = 0
-            start = start * 0
-        samples = self._audio(list(self._blocks(shape, payload, low, high)), shape)
-        begin = first - int(start)
-        return Audio(
-            np.ascontiguousarray(samples[:, begin : begin + last - first]),
-            shape.sample_rate_hz, shape.depth, shape.floating, AudioMetadata(),
-            self._notes(shape, payload),
-        )  # fmt: skip
+        return self._audio(OpenStream.of(stream), first, last, AudioMetadata())
 
-    def _notes(self, shape: AudioShape, payload: Payload) -> tuple[str, ...]:
+    def _audio(
+        self, stream: OpenStream, first: int, last: int | None, metadata: AudioMetadata
+    ) -> Audio:
+        shape, _ = self._open(stream)
+        dtype: Any = np.float32 if shape.floating else np.int32
+        blocks = list(self.blocks(stream, first=first, last=last))
+        samples = np.concatenate([np.zeros((shape.channels, 0), dtype), *blocks], axis=1)
+        return Audio(
+            samples, shape.sample_rate_hz, shape.depth, shape.floating, metadata, self.notes(stream)
+        )
+
+    def notes(self, stream: OpenStream) -> tuple[str, ...]:
+        """That the recording was resampled, if it was."""
+        shape, payload = self._open(stream)
         if payload.ratio == 1:
             return ()
         rate = float(shape.sample_rate_hz * payload.ratio)
         return (f"coded at {rate:g} Hz and resampled to {shape.sample_rate_hz} Hz",)
 
-    def _open(self, stream: Stream) -> tuple[AudioShape, Payload]:
+    def blocks(
+        self,
+        stream: OpenStream,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        damaged: list[Damage] | None = None,
+    ) -> Iterator[npt.NDArray[Any]]:
+        """See :class:`nacre.codecs.base.SoundCodec`."""
+        shape, payload = self._open(stream)
+        total = shape.samples
+        last = total if last is None else last
+        if not 0 <= first <= last <= total:
+            raise InputError(f"samples {first:,} to {last:,} of a recording of {total:,}")
+        low, high = self._needed(payload, first, last)
+        place = int(low * self.mode.segment / payload.ratio)
+        found: list[Damage] = []
+        parts = self._parts(payload, low, high, None if damaged is None else found)
+        for block in resampled(parts, 1 / payload.ratio):
+            inside = block[:, max(first - place, 0) : max(last - place, 0)]
+            place += block.shape[1]
+            if inside.shape[1]:
+                yield as_samples(inside, shape)
+            for each in found:
+                start, end = max(each.first, first), min(each.last, last)
+                if damaged is not None and start < end:
+                    damaged.append(Damage(start, end, each.why))
+            found.clear()
+        if (first, last) == (0, total) and not damaged:
+            try:
+                stream.body.check()
+            except FormatError as error:
+                if damaged is None:
+                    raise
+                damaged.append(Damage(0, 0, str(error)))
+
+    def _needed(self, payload: Payload, first: int, last: int) -> tuple[int, int]:
+        """Stretches that samples depend on; the first begins where both rates have a sample."""
+        beside, segment = 1024 + self.mode.geometry.overlap, self.mode.segment
+        low = max(int(first * payload.ratio) - beside, 0) // segment
+        low -= low % (segment / payload.ratio).denominator
+        high = -(-(int(last * payload.ratio) + beside) // segment) if last > first else low
+        return low, min(high, payload.stretches)
+
+    def _open(self, stream: Stream | OpenStream) -> tuple[AudioShape, Payload]:
         if stream.items is not None:
             raise FormatError(
                 f"an archive of {stream.items} items; take them out with nacre.stream.Archive"
@@ -224,18 +283,23 @@ class WallocAudio:
             raise ModelError(
                 f"the stream was made with model {made_with}, this is {self._id.hex()}"
             )
-        return shape, read_payload(stream.payload, shape, self.mode)
+        body = stream.body if isinstance(stream, OpenStream) else OpenStream.of(stream).body
+        return shape, read_payload(body, shape, self.mode)
 
     def _segments(
         self, payload: Payload, low: int, high: int, *, noise: bool
     ) -> Iterator[list[Segment | FormatError]]:
         """Decoded segments ``low`` to ``high``, those of all groups together."""
+        jobs = ((index, payload.read(index)) for index in range(low, high))
 
-        def work(index: int) -> list[Segment | FormatError]:
-            found: list[Segment | FormatError] = []
+        def work(job: tuple[int, list[bytes | FormatError]]) -> list[Segment | FormatError]:
+            index, bodies = job
             frames = frames_of(payload, index, self.mode)
-            for body, channels in zip(payload.segments[index], payload.groups, strict=True):
+            found: list[Segment | FormatError] = []
+            for body, channels in zip(bodies, payload.groups, strict=True):
                 try:
+                    if isinstance(body, FormatError):
+                        raise body
                     found.append(
                         decode_segment(
                             body, channels, frames, self.mode, self._weights, noise=noise
@@ -245,49 +309,38 @@ class WallocAudio:
                     found.append(error)
             return found
 
-        return in_order(work, range(low, high), threads_wanted())
+        return in_order(work, jobs, threads_wanted())
 
-    def _blocks(
-        self, shape: AudioShape, payload: Payload, low: int, high: int,
-        damaged: list[int] | None = None,
-    ) -> Iterator[Any]:  # fmt: skip
-        """Samples of segments ``low`` to ``high``, as the recording has them."""
-        geometry = self.mode.geometry
-        noise = payload.strength > 0
+    def _parts(
+        self, payload: Payload, low: int, high: int, damaged: list[Damage] | None
+    ) -> Iterator[Floats]:
+        """Samples of stretches ``low`` to ``high`` at the model's rate."""
+        geometry, segment = self.mode.geometry, self.mode.segment
 
-        def parts() -> Iterator[tuple[Floats, bool]]:
-            for index, found in enumerate(self._segments(payload, low, high, noise=noise), low):
-                whole, sound = [], True
-                for segment, channels in zip(found, payload.groups, strict=True):
-                    if isinstance(segment, FormatError):
-                        if damaged is None:
-                            raise type(segment)(f"segment {index}: {segment}") from segment
+        def folded() -> Iterator[tuple[Floats, bool]]:
+            decoded = self._segments(payload, low, high, noise=payload.strength > 0)
+            for index, found in enumerate(decoded, low):
+                whole = []
+                problem: FormatError | None = None
+                for each, channels in zip(found, payload.groups, strict=True):
+                    if isinstance(each, FormatError):
+                        problem = each
                         length = frames_of(payload, index, self.mode) * geometry.frame
                         whole.append(np.zeros((channels, length)))
-                        sound = False
                     else:
-                        whole.append(sound_of(segment, geometry, payload.strength, index))
-                if not sound and damaged is not None:
-                    damaged.append(index)
-                yield np.concatenate(whole), sound
+                        whole.append(sound_of(each, geometry, payload.strength, index))
+                if problem is not None:
+                    if damaged is None:
+                        raise type(problem)(f"segment {index}: {problem}") from problem
+                    start = int(index * segment / payload.ratio)
+                    end = int((index + 1) * segment / payload.ratio)
+                    damaged.append(Damage(start, end, f"segment {index}: {problem}"))
+                yield np.concatenate(whole), problem is None
 
-        place = low * self.mode.segment
-
-        def cut() -> Iterator[Floats]:
-            nonlocal place
-            for part, _ in joined(parts(), geometry.overlap):
-                yield part[:, : payload.samples - place]
-                place += part.shape[1]
-
-        left = shape.samples - int(low * self.mode.segment / payload.ratio)
-        for block in resampled(cut(), 1 / payload.ratio):
-            yield as_samples(block[:, :left], shape)
-            left -= min(block.shape[1], left)
-
-    def _audio(self, blocks: list[Any], shape: AudioShape) -> Any:
-        if blocks:
-            return np.concatenate(blocks, axis=1)
-        return np.zeros((shape.channels, 0), np.float32 if shape.floating else np.int32)
+        place = low * segment
+        for part, _ in joined(folded(), geometry.overlap):
+            yield part[:, : payload.samples - place]
+            place += part.shape[1]
 
     # ---- for learning ----
 
@@ -320,7 +373,7 @@ class WallocAudio:
             raise InputError(f"channels {channels}; this stream has 1 to {most}")
         order = order[: channels or most]
         found = [np.zeros((len(order), 0))]
-        for (segment,) in self._segments(payload, 0, len(payload.segments), noise=False):
+        for (segment,) in self._segments(payload, 0, payload.stretches, noise=False):
             if isinstance(segment, FormatError):
                 raise segment
             spectra = segment.spectra

@@ -19,8 +19,7 @@ LAYERS = [
     {"media", "transforms", "entropy"},
     {"circuit_models", "circuit_photos", "mesh_models"},
     {"mesh_attributes", "mesh_decoding", "mesh_payload", "walloc_audio", "walloc_pieces"},
-    {"walloc_codec"},
-    {"codecs", "compare"},
+    {"codecs", "compare", "walloc_codec"},
     {"registry"},
     {"choices", "recordings", "decoding", "targets", "mesh_targets", "textures"},
     {"api", "inspection", "circuits"},
@@ -31,7 +30,7 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 
 # What only some parts may import, and only when it is needed.
 TORCH_FREE_AT_IMPORT = {"stream", "media", "cli"} | {
-    name for names in (*LAYERS[:2], *LAYERS[7:11]) for name in names
+    name for names in (*LAYERS[:2], *LAYERS[6:10]) for name in names
 }
 
 

@@ -11,21 +11,26 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nacre.codecs.base import LatentCodec
+from nacre.codecs.base import Damage, LatentCodec, SoundCodec
 from nacre.codecs.walloc_speech import WallocSpeech
 from nacre.codecs.walloc_stereo import WallocStereo
 from nacre.errors import ChecksumMismatch, FormatError, InputError, ModelError, NacreError
 from nacre.media.audio import Audio, AudioMetadata, open_audio
-from nacre.stream import Section, SectionKind, Stream, pack_segments, unpack_segments
+from nacre.stream import (
+    OpenStream,
+    Reader,
+    Section,
+    SectionKind,
+    Stream,
+    open_stream,
+    write_varint,
+)
 from nacre.train.walloc_audio import PRESETS, train_walloc_audio
 from nacre.walloc_audio import step_code, step_of
 from nacre.walloc_codec import WallocAudio, WallocAudioSettings
 from nacre.walloc_pieces import resampled, stretches
 
 Settings = WallocAudioSettings
-
-HEAD_BYTES = 4
-"""Of a payload at the model's own rate with all latents, before its segments."""
 
 
 def melody(seconds: float, rate: int = 44100, channels: int = 2, seed: int = 0) -> Audio:
@@ -92,6 +97,7 @@ def test_quality_buys_waveform(stereo: WallocStereo) -> None:
 def test_it_is_a_latent_codec(stereo: WallocStereo, speech: WallocSpeech) -> None:
     assert isinstance(stereo, LatentCodec)
     assert isinstance(speech, LatentCodec)
+    assert isinstance(speech, SoundCodec)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
@@ -134,7 +140,8 @@ def test_depths_and_floats_and_levels(stereo: WallocStereo) -> None:
     for depth in (8, 24, 32):
         scaled = np.round(audio.samples * 2.0 ** (depth - 16)).astype(np.int32)
         _, back = through(stereo, Audio(scaled, 44100, depth), quality=60, noise=0)
-        assert (back.depth, back.samples.dtype) == (depth, np.int32)
+        assert back.depth == depth
+        assert back.samples.dtype == np.int32
         assert snr_db(scaled, back.samples) > 15
     for level in (1e-3, 1.0, 20.0):
         floats = (audio.samples / 32768 * level).astype(np.float32)
@@ -186,66 +193,107 @@ def test_a_span_is_what_the_whole_has_there(stereo: WallocStereo, speech: Walloc
             codec.decode_span(stream, 5, end + 1)
 
 
-def test_damage_costs_its_segment_only(speech: WallocSpeech) -> None:
-    audio = melody(31, 16000, 1)
-    stream = speech.encode(audio, Settings(quality=50))
-    whole = speech.decode(stream).samples
-    payload = bytearray(stream.payload)
-    payload[len(payload) * 3 // 8] ^= 16  # in the second of four segments, the last one short
-    sections = (Section(SectionKind.PAYLOAD, bytes(payload)),)
-    broken = Stream(stream.codec, stream.model, stream.shape, sections)
-    with pytest.raises(FormatError):
-        speech.decode(broken)
-    damaged: list[int] = []
-    back = np.concatenate(list(speech.blocks(broken, damaged=damaged)), axis=1)
-    assert damaged == [1]
-    segment, beside = speech.mode.segment, speech.mode.geometry.overlap
-    assert np.array_equal(back[:, : segment - beside], whole[:, : segment - beside])
-    assert np.array_equal(back[:, 2 * segment + beside :], whole[:, 2 * segment + beside :])
-    assert not back[:, segment + beside : 2 * segment - beside].any()
-
-
 def with_payload(stream: Stream, payload: bytes) -> Stream:
     """The stream with another payload."""
     section = Section(SectionKind.PAYLOAD, payload)
     return Stream(stream.codec, stream.model, stream.shape, (section,))
 
 
-def test_damage_of_a_segment_is_found(stereo: WallocStereo) -> None:
+def test_damage_costs_its_segment_only(speech: WallocSpeech) -> None:
+    audio = melody(31, 16000, 1)
+    stream = speech.encode(audio, Settings(quality=50))
+    whole = speech.decode(stream).samples
+    payload = bytearray(stream.payload)
+    payload[len(payload) * 3 // 8] ^= 16  # in the second of four segments, the last one short
+    broken = with_payload(stream, bytes(payload))
+    with pytest.raises(ChecksumMismatch, match="segment 1"):
+        speech.decode(broken)
+    damaged: list[Damage] = []
+    found = speech.blocks(OpenStream.of(broken), first=3, damaged=damaged)
+    back = np.concatenate(list(found), axis=1)
+    segment, beside = speech.mode.segment, speech.mode.geometry.overlap
+    assert [(each.first, each.last) for each in damaged] == [(segment, 2 * segment)]
+    assert back.shape[1] == audio.length - 3
+    back = np.pad(back, ((0, 0), (3, 0)))
+    assert np.array_equal(back[:, 3 : segment - beside], whole[:, 3 : segment - beside])
+    assert np.array_equal(back[:, 2 * segment + beside :], whole[:, 2 * segment + beside :])
+    assert not back[:, segment + beside : 2 * segment - beside].any()
+
+
+def test_what_a_cut_file_still_has_is_played(speech: WallocSpeech, tmp_path: Path) -> None:
+    audio = melody(11, 16000, 1)
+    stream = speech.encode(audio, Settings(quality=30))
+    data = stream.to_bytes()
+    with open_stream(data[:-50], partial=True) as cut:
+        damaged: list[Damage] = []
+        back = np.concatenate(list(speech.blocks(cut, damaged=damaged)), axis=1)
+    assert back.shape == audio.samples.shape
+    assert [(each.first, each.last) for each in damaged] == [(160000, audio.length)]
+    assert "ends inside" in damaged[0].why
+
+
+def parts_of(payload: bytes) -> tuple[bytes, bytes]:
+    """The table of a payload of one segment, without its checksum, and the segment."""
+    reader = Reader(payload)
+    for _ in range(5):
+        reader.varint("head")
+    length = reader.varint("length")
+    return payload[: reader.position], payload[len(payload) - length :]
+
+
+def crc_of(data: bytes | bytearray) -> bytes:
+    """As it is written."""
+    return zlib.crc32(data).to_bytes(4, "little")
+
+
+def test_damage_is_found(stereo: WallocStereo) -> None:
     stream = stereo.encode(melody(0.4), Settings(quality=40))
-    (segment,) = unpack_segments(stream.payload[HEAD_BYTES:])
-    first = len(stream.payload) - len(segment)
     rng = np.random.default_rng(0)
-    for where in rng.integers(first, len(stream.payload), 40):
+    for where in [*range(12), *rng.integers(12, len(stream.payload), 40)]:
         payload = bytearray(stream.payload)
         payload[where] ^= 1 << int(rng.integers(0, 8))
-        with pytest.raises(ChecksumMismatch):
+        with pytest.raises(FormatError):
             stereo.decode(with_payload(stream, bytes(payload)))
 
 
 def test_hostile_payloads_are_refused_or_decoded(stereo: WallocStereo) -> None:
-    """Segments whose checksum is right, whatever they say."""
+    """Whatever they say, their checksums being right."""
     stream = stereo.encode(melody(0.4), Settings(quality=40))
-    head = stream.payload[:HEAD_BYTES]
-    (segment,) = unpack_segments(stream.payload[HEAD_BYTES:])
+    head, segment = parts_of(stream.payload)
     rng = np.random.default_rng(0)
     refused = 0
     for number in range(150):
-        start, body = bytearray(head), bytearray(segment[4:])
+        table, body = bytearray(head[:5]), bytearray(segment[4:])
         if number % 3 == 0:
             body = body[: rng.integers(0, len(body))]
         elif number % 3 == 1:
-            start[rng.integers(0, len(start))] ^= 1 << int(rng.integers(0, 8))
+            table[rng.integers(0, len(table))] ^= 1 << int(rng.integers(0, 8))
         else:
             body[rng.integers(0, len(body))] ^= 1 << int(rng.integers(0, 8))
-        checked = zlib.crc32(body).to_bytes(4, "little") + bytes(body)
+        write_varint(table, len(body) + 4)
+        payload = bytes(table) + crc_of(table) + crc_of(body) + bytes(body)
         try:
-            back = stereo.decode(with_payload(stream, bytes(start) + pack_segments([checked])))
+            back = stereo.decode(with_payload(stream, payload))
         except NacreError:
             refused += 1
             continue
         assert back.shape == stream.shape
     assert refused > 50  # what was cut short, at least
+
+
+def test_targets_are_met(speech: WallocSpeech) -> None:
+    audio = melody(2, 16000, 1)
+    for kbps in (3.0, 12.0):
+        size, _ = through(speech, audio, kbps=kbps)
+        assert size == pytest.approx(kbps * 125 * 2, rel=0.04)
+    size, _ = through(speech, audio, target_size=2000)
+    assert 1900 < size <= 2000
+    with pytest.raises(InputError, match="out of reach"):
+        speech.encode(audio, Settings(kbps=0.1))
+    best = through(speech, audio, kbps=1e6)[0]
+    assert best == through(speech, audio, quality=100)[0]
+    silence = Audio(np.zeros((1, 50), np.int32), 44100)
+    assert through(speech, silence, target_size=9)[0] < 80
 
 
 def test_blocks_and_readers_do_not_change_the_result(
@@ -258,7 +306,7 @@ def test_blocks_and_readers_do_not_change_the_result(
         stream = stereo.encode(reader, Settings(quality=30))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert stream.payload == stereo.encode(audio, Settings(quality=30)).payload
-    blocks = list(stereo.blocks(stream))
+    blocks = list(stereo.blocks(OpenStream.of(stream)))
     assert len(blocks) > 1
     assert np.array_equal(np.concatenate(blocks, axis=1), stereo.decode(stream).samples)
 
@@ -307,9 +355,16 @@ def test_a_reduction_keeps_a_prefix(stereo: WallocStereo, reduction: int, kept: 
 
 
 def test_settings_and_input_are_checked(stereo: WallocStereo) -> None:
-    for wrong in ({"quality": -1}, {"quality": 101.0}, {"noise": 4}, {"reduction": 7}):
+    for wrong in (
+        {"quality": -1},
+        {"quality": 101.0},
+        {"noise": 4},
+        {"reduction": 7},
+        {"kbps": 0},
+        {"target_size": 9, "kbps": 9},
+    ):
         with pytest.raises(InputError):
-            Settings(**wrong)  # type: ignore[arg-type]
+            Settings(**wrong)
     for value in (np.nan, np.inf):
         floats = np.zeros((1, 100), np.float32)
         floats[0, 50] = value
