@@ -34,6 +34,8 @@ SHOW = {
 }
 """Modules and functions that measure and draw a file of a medium; imported when there is one."""
 
+CAPTION = "dB: PSNR of pixels and of surfaces, SI-SDR of sound"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 when every file came back as promised, 1 when one did not, 2 without files."""
@@ -109,7 +111,7 @@ def _measure(files: list[Path], out: Path, messages: Console) -> list[Shown]:
 
 
 def _table(shown: list[Shown]) -> Table:
-    table = Table(box=box.SIMPLE, padding=0, title="There and back")
+    table = Table(box=box.SIMPLE, padding=0, title="There and back", caption=CAPTION)
     table.add_column("file, codec", no_wrap=True)
     for name in ("bytes", "ratio", "quality", "same quality", "enc s", "dec s"):
         table.add_column(name, justify="right", no_wrap=True)

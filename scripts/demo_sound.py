@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import draw_sound
 import numpy as np
 import numpy.typing as npt
-import soundfile
 from demo_rows import Row, Shown, coded
 
 import nacre
-from nacre.errors import ModelError
+from nacre.bench.peers import KBPS_EACH, RANGES
+from nacre.bench.sound_metrics import MOST_DB, si_sdr_db
+from nacre.bench.sound_peers import SOUND_PEERS
+from nacre.bench.sounds import comparable
+from nacre.errors import InputError, ModelError
 from nacre.media.audio import Audio, load_audio
 from nacre.registry import CODECS, find_model
 
@@ -102,10 +104,10 @@ def show(path: Path, out: Path) -> Shown:
     silence = load_audio(np.zeros((1, 4000), np.int16), sample_rate_hz=8000)
     nacre.decode(nacre.encode(silence, codec=EXACT))  # compiled code
     exact = coded(audio, out / f"{path.stem}-lossless.ncr", EXACT)
-    size = audio.samples.size * audio.depth // 8
+    raw_bytes = audio.samples.size * audio.depth // 8
     rows = [exact.row(EXACT, "exact", flac(audio))]
     drawn = [
-        (f"original, {size:,} bytes", audio),
+        (f"original, {raw_bytes:,} bytes", audio),
         (f"{EXACT}, {len(exact.data):,} bytes, exact", exact.decoded),
     ]
     if has_lossy():
@@ -113,9 +115,11 @@ def show(path: Path, out: Path) -> Shown:
             row, decoded = _lossy(audio, path, out, quality)
             rows.append(row)
             if number == SHOWN:
-                drawn.append((f"{LOSSY} q{quality}, {row.bytes:,} bytes", decoded))
+                drawn.append((f"{LOSSY} q{quality}, {row.bytes:,} bytes, {row.quality}", decoded))
+                size, opus = opus_of_size(audio, row.bytes)
+                drawn.append((f"Opus, {size:,} bytes, {sdr_db(audio, opus):.1f} dB", opus))
     draw_sound.draw(drawn, out / f"{path.stem}.png")
-    return Shown(path.name, size, tuple(rows))
+    return Shown(path.name, raw_bytes, tuple(rows))
 
 
 def has_lossy() -> bool:
@@ -133,26 +137,54 @@ def _lossy(audio: Audio, path: Path, out: Path, quality: int) -> tuple[Row, Audi
     """As a lossy file, which also comes back as a WAV file to listen to."""
     made = coded(audio, out / f"{path.stem}-q{quality}.ncr", LOSSY, quality=quality)
     made.decoded.save(out / f"{path.stem}-q{quality}.wav", force=True)
-    words = f"{signal_to_noise_db(audio, made.decoded):.1f} dB"
-    return made.row(f"{LOSSY} q{quality}", words), made.decoded
+    sdr = sdr_db(audio, made.decoded)
+    row = made.row(f"{LOSSY} q{quality}", f"{sdr:.1f} dB", opus_of_quality(audio, sdr))
+    return row, made.decoded
 
 
-def signal_to_noise_db(original: Audio, decoded: Audio) -> float:
-    """How much stronger the recording is than what was changed in it."""
-    signal = original.samples.astype(np.float64)
-    noise = signal - decoded.samples
-    power = float((noise**2).sum())
-    return 10 * float(np.log10((signal**2).sum() / power)) if power else float("inf")
+def sdr_db(original: Audio, decoded: Audio) -> float:
+    """SI-SDR, which is 100 when nothing differs, or all is silent."""
+    target, estimate, _ = comparable(original, decoded)
+    found = si_sdr_db(target, estimate)
+    return MOST_DB if found is None else found
+
+
+def opus_of_quality(audio: Audio, sdr: float) -> tuple[str, int]:
+    """Opus's name and the bytes of its smallest file of at least this SI-SDR, if it has one."""
+    low, high = map(int, RANGES[KBPS_EACH])
+    if sdr_db(audio, _opus(audio, high)[1]) < sdr:
+        return "", 0
+    while low < high:
+        middle = (low + high) // 2
+        if sdr_db(audio, _opus(audio, middle)[1]) >= sdr:
+            high = middle
+        else:
+            low = middle + 1
+    return "Opus", _opus(audio, low)[0]
+
+
+def opus_of_size(audio: Audio, size_bytes: int) -> tuple[int, Audio]:
+    """Bytes of the largest Opus file of at most this size (the smallest, if none is), decoded."""
+    low, high = map(int, RANGES[KBPS_EACH])
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _opus(audio, middle)[0] <= size_bytes:
+            low = middle
+        else:
+            high = middle - 1
+    return _opus(audio, low)
+
+
+def _opus(audio: Audio, kbps: int) -> tuple[int, Audio]:
+    """Size and sound of an Opus file of so many kbit/s a channel."""
+    opus = SOUND_PEERS["opus"]
+    data = opus.encode(audio, kbps, 1)
+    return len(data), opus.decode(data, 1)
 
 
 def flac(audio: Audio) -> tuple[str, int]:
     """FLAC's name and bytes at level 8; nothing where FLAC cannot hold it."""
-    if audio.floating or audio.depth not in (16, 24) or audio.channels > 8:
+    try:
+        return "FLAC", len(SOUND_PEERS["flac"].encode(audio, None, 1))
+    except InputError:
         return "", 0
-    file = io.BytesIO()
-    samples = audio.samples << (32 - audio.depth)
-    soundfile.write(
-        file, samples.T, audio.sample_rate_hz, format="FLAC", subtype=f"PCM_{audio.depth}",
-        compression_level=1.0,
-    )  # fmt: skip
-    return "FLAC", len(file.getvalue())

@@ -119,13 +119,16 @@ def test_the_room_echoes():
     assert again == pytest.approx(0.72 * first)
 
 
-def test_signal_to_noise_by_hand():
-    def recording(values: list[int]) -> nacre.Audio:
-        return nacre.load_audio(np.array([values], np.int16), sample_rate_hz=8000)
-
-    original = recording([300, 400])
-    assert demo_sound.signal_to_noise_db(original, recording([330, 440])) == pytest.approx(20)
-    assert demo_sound.signal_to_noise_db(original, original) == np.inf
+def test_opus_beside_it_has_the_size_or_the_quality():
+    samples = demo_sound.music()[:, :44100]
+    audio = nacre.load_audio(samples, sample_rate_hz=demo_sound.RATE_HZ)
+    size, decoded = demo_sound.opus_of_size(audio, 9000)
+    assert 8000 < size <= 9000
+    reached = demo_sound.sdr_db(audio, decoded)
+    name, again = demo_sound.opus_of_quality(audio, reached)
+    assert (name, again) == ("Opus", pytest.approx(size, rel=0.1))
+    assert demo_sound.opus_of_quality(audio, 99.0) == ("", 0)
+    assert demo_sound.sdr_db(audio, audio) == 100
 
 
 def test_flac_beside_it_is_flac(tmp_path: Path):
