@@ -7,6 +7,10 @@
     report.py   records to a table and a picture
     meshes.py, mesh_metrics.py, mesh_peers.py, triangles.py, splats.py, size_report.py
                 the same for meshes and splats
+    sounds.py, sound_metrics.py, perceptual.py, sound_peers.py, sound_programs.py, sound_report.py,
+    resampling.py
+                the same for recordings
+    equal_bytes.py  recordings at the bytes of another codec's file
     low_rates.py  few bytes, against decimation in front of Draco
     rendering.py  pictures of meshes and splats in software
     lossless.py  the table of lossless codecs

@@ -23,6 +23,8 @@ QUALITIES = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0)
 """Measured of nacre's own codecs of pictures when none are asked for."""
 SOUND_QUALITIES = (20.0, 30.0, 40.0, 50.0, 60.0, 70.0)
 """And of those of sound."""
+INSTEAD = ("kbps", "target_size")
+"""Settings of a codec that choose its quality."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ def own_candidate(text: str, *, device: str = "cpu") -> Candidate:
 
     if kind.scale == BITS and kind.setting in options:
         raise InputError(f"{text}: bits are asked for by --bits")
-    has_quality = kind.setting in known and kind.setting not in options and not lossless
+    chosen = {kind.setting, *INSTEAD} & options.keys()
+    has_quality = kind.setting in known and not chosen and not lossless
     words = ", ".join(f"{key} {value}" for key, value in options.items())
     return Candidate(
         text, entry.medium, lossless, encode, decode, kind.grid if has_quality else (), kind.scale,

@@ -31,6 +31,11 @@ SAME_BYTES = 0.02
 NOBODY = (
     "Nobody listened: every figure is computed, and those that guess what people hear are guesses."
 )
+_LABELS = {
+    "si_sdr_db": "SI-SDR, dB",
+    "mel_db": "mel distance, dB (less is better)",
+    "pesq_wb": "PESQ, wide band",
+}
 _PANELS = ("si_sdr_db", "mel_db", "zimtohrli", "pesq_wb")
 
 
@@ -292,6 +297,7 @@ def curves(records: Sequence[Record]) -> bytes:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
     except ModuleNotFoundError as error:
         raise InputError(
             "drawing needs matplotlib, which is not installed; pip install 'nacre[bench]'"
@@ -299,10 +305,11 @@ def curves(records: Sequence[Record]) -> bytes:
     lossy = _lossy(counted(records))
     panels = [c for c in _known_columns(lossy) if c.name in _PANELS]
     panels = panels or [COLUMNS[0]]
-    figure = Figure(figsize=(5.2 * len(panels), 4.8), dpi=120, layout="constrained")
-    axes: Any = figure.subplots(1, len(panels), squeeze=False)[0]
+    rows = -(-len(panels) // 2)
+    figure = Figure(figsize=(12, 4.6 * rows), dpi=120, layout="constrained")
+    axes: list[Any] = list(figure.subplots(rows, -(-len(panels) // rows), squeeze=False).flat)
     codecs = _codecs(lossy)
-    for axis, column in zip(axes, panels, strict=True):
+    for axis, column in zip(axes, panels, strict=False):
         for codec in codecs:
             groups = [
                 [r for r in lossy if (r.codec, r.quality) == (codec, quality)]
@@ -313,10 +320,15 @@ def curves(records: Sequence[Record]) -> bytes:
             axis.plot(*zip(*known, strict=True) if known else ([], []), label=codec,
                       **style_of(codec, codecs, SOUND_PEERS))  # fmt: skip
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel("kbit/s")
-        axis.set_ylabel(column.head + (" (less is better)" if column.name == "mel_db" else ""))
+        axis.set_ylabel(_LABELS.get(column.name, column.head))
         axis.grid(color="#dddddd", linewidth=0.7, which="both")
         axis.spines[["top", "right"]].set_visible(False)
+    for axis in axes[len(panels) :]:
+        axis.remove()
     axes[0].legend(frameon=False)
     files = len({record.file for record in lossy})
     figure.suptitle(
