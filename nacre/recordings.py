@@ -26,6 +26,7 @@ class Recording:
     """A recording in a stream; use it as a context, or close it.
 
     Attributes:
+        codec_name: of its codec.
         shape: of what is decoded: all of it, or the part between ``start`` and ``stop``.
         metadata: tags, pictures and channel mask; cue points of the part, counted from its first
             sample.
@@ -61,6 +62,7 @@ class Recording:
             raise InputError("seconds are cut out of a recording; this is none")
         self._first, self._last = span_of(whole, start, stop)
         self._stream, self._codec, self._partial = stream, codec, allow_partial
+        self.codec_name = codec.name
         self.shape = dataclasses.replace(whole, samples=self._last - self._first)
         self.metadata, notes = _metadata(stream, self._first, self._last, partial=allow_partial)
         self.notes: tuple[str, ...] = (*stream.notes, *notes)

@@ -44,6 +44,7 @@ class Done:
         input_bytes, output_bytes: for the sum at the end.
         code: exit code of this file.
         notes: what a person should know about this file.
+        warnings: what a person must know, even with ``--quiet``.
     """
 
     line: str
@@ -52,6 +53,7 @@ class Done:
     output_bytes: int = 0
     code: int = 0
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,8 +228,8 @@ def _results(
     """Each task with what came of it, in the order in which they finish."""
     jobs = min(manner.jobs, len(tasks))
     if jobs <= 1:
-        if manner.threads is not None:
-            use_threads(manner.threads)
+        if manner.threads is not None or manner.jobs > 1:  # one file: its parts side by side
+            use_threads(manner.threads or manner.jobs)
         for task in tasks:
             try:
                 yield task, work(task)
@@ -259,6 +261,8 @@ def _report(task: Task, error: BaseException, manner: Manner) -> int:
 def _tell(task: Task, result: Done, manner: Manner, *, alone: bool) -> None:
     if manner.json:
         print_json(result.record)
+    for warning in result.warnings:
+        say(f"nacre: {task.source}: {warning}")
     if not manner.quiet:
         for note in result.notes:
             say(f"nacre: {task.source}: note: {note}")

@@ -6,14 +6,19 @@ import dataclasses
 import json
 import math
 import os
+import re
 import sys
 import traceback
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nacre.errors import FormatError, InputError, NacreError, NotNacre, UnsupportedVersion
 from nacre.files import write_atomically
+from nacre.stream import PipeSource
+
+if TYPE_CHECKING:
+    from nacre.media.audio_pcm import RawFormat
 
 FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
 
@@ -154,9 +159,18 @@ def read_stdin() -> bytes:
     Raises:
         InputError: it is a terminal.
     """
+    return open_stdin().read()
+
+
+def open_stdin() -> PipeSource:
+    """Standard input, to be read piece by piece.
+
+    Raises:
+        InputError: it is a terminal.
+    """
     if sys.stdin.isatty():
         raise InputError("standard input is a terminal; pipe a file into it")
-    return sys.stdin.buffer.read()
+    return PipeSource(sys.stdin.buffer)
 
 
 def check_stdout() -> None:
@@ -214,6 +228,28 @@ def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
         raise InputError(f"--region {text!r} is not understood; use x,y,width,height in pixels")
     x, y, width, height = (int(part) for part in parts)
     return x, y, width, height
+
+
+def parse_raw(text: str, rate_hz: int | None, channels: int) -> RawFormat:
+    """Plain samples in the words of other programs: ``s16le``, ``u8``, ``s24be``, ``f32le``.
+
+    Raises:
+        InputError: it is none of these, or the rate is missing.
+    """
+    from nacre.media.audio_pcm import RawFormat
+
+    match = re.fullmatch(r"([suf])(8|16|24|32)(le|be)?", text.lower())
+    if match is None:
+        raise InputError(
+            f"--raw {text!r} is not understood; use s, u or f, bits, and le or be, such as s16le"
+        )
+    if rate_hz is None:
+        raise InputError("--raw needs --rate HZ (and --channels N, unless it is mono)")
+    kinds = {"s": "signed", "u": "unsigned", "f": "float"}
+    kind: Any = kinds[match[1]]
+    return RawFormat(
+        rate_hz, channels, int(match[2]), kind, "big" if match[3] == "be" else "little"
+    )
 
 
 def use_threads(count: int) -> None:

@@ -1,14 +1,13 @@
-"""``nacre decode``: .ncr files become pictures and meshes."""
+"""``nacre decode``: .ncr files become pictures, sound and meshes."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -26,15 +25,15 @@ from nacre.cli.common import (
     ThreadsFlag,
     VerboseFlag,
     check_stdout,
+    open_stdin,
     parse_region,
-    read_stdin,
     write_output,
 )
-from nacre.cli.encode import size_of
+from nacre.cli.records import Decoded, decoded_line, shape_of, size_of
 from nacre.errors import InputError
 from nacre.limits import Limits
 from nacre.media import detect
-from nacre.stream import Bytes, medium_of_stream, read_header
+from nacre.stream import Bytes, Medium, medium_of_stream, read_header
 
 SETS = (".npy", ".npz", ".idx", ".idx.gz", "-ubyte", "-ubyte.gz")
 """Ends of the names of files that hold a set of pictures."""
@@ -54,26 +53,10 @@ class Options:
     device: str
     limits: Limits
     force: bool
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The ``--json`` record of one file; ``items`` are those of an archive, of whose pictures
-    ``shape`` is, and ``bytes`` are those of their samples.
-
-    ``seconds`` are for decoding; the first file of a process also waits for torch and the model.
-    """
-
-    input: str
-    output: str
-    ok: bool
-    codec: str | None
-    medium: str
-    shape: dict[str, int | bool]
-    items: int | None
-    input_bytes: int
-    bytes: int
-    seconds: float
+    start: float | None = None
+    stop: float | None = None
+    allow_partial: bool = False
+    raw: str | None = None
 
 
 def decode(
@@ -89,6 +72,21 @@ def decode(
         str | None,
         typer.Option(metavar="X,Y,W,H", help="Only this part, in pixels from the top left."),
     ] = None,
+    start: Annotated[
+        float | None,
+        typer.Option("--from", min=0, metavar="SECONDS", help="Only the sound from here on."),
+    ] = None,
+    stop: Annotated[
+        float | None, typer.Option("--to", min=0, metavar="SECONDS", help="Only the sound up to.")
+    ] = None,
+    allow_partial: Annotated[
+        bool,
+        typer.Option("--allow-partial", help="Of sound: damage becomes silence, and is reported."),
+    ] = False,
+    raw: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="Write plain samples, such as s16le or f32le."),
+    ] = None,
     model: ModelFlag = None,
     device: DeviceFlag = "auto",
     limit: LimitFlag = "default",
@@ -99,12 +97,12 @@ def decode(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = False,
 ) -> int:
-    """Turn .ncr files back into pictures and meshes.
+    """Turn .ncr files back into pictures, sound and meshes.
 
     The extension of OUT decides the kind of file. Without -o, photo.png.ncr becomes photo.png and
     photo.jpg.ncr becomes photo.jpg.png: nothing is put into a lossy file unless asked for.
-    model.obj.ncr becomes model.obj. Standard output gets PNG, or of meshes GLB. A set of pictures
-    becomes a folder, or OUT with the extension .npy, .npz, .idx or .idx.gz.
+    model.obj.ncr becomes model.obj. Standard output gets PNG, of sound WAV, of meshes GLB. A set of
+    pictures becomes a folder, or OUT with the extension .npy, .npz, .idx or .idx.gz.
     """
     tasks, several = batch.plan(inputs, output, rename=_name_of, wanted=is_stream)
     if tasks[0].target == "-":
@@ -112,7 +110,12 @@ def decode(
             raise InputError("--json and the file cannot both go to standard output; use -o FILE")
         check_stdout()
     named = None if several else output
-    options = Options(named, item, parse_region(region), model, device, Limits.parse(limit), force)
+    if raw is not None and output is None and tasks[0].target != "-":
+        raise InputError("--raw needs -o: a file, or - for standard output")
+    options = Options(
+        named, item, parse_region(region), model, device, Limits.parse(limit), force,
+        start, stop, allow_partial, raw,
+    )  # fmt: skip
     manner = batch.Manner("decoded", jobs, threads, force, json, quiet, verbose)
     return batch.run(tasks, functools.partial(decode_one, options=options), several, manner)
 
@@ -121,8 +124,7 @@ def _name_of(path: Path) -> str:
     """The output's file name from the path of a stream, at whose first bytes it looks."""
     medium = None
     if path.is_file():
-        with contextlib.suppress(OSError), path.open("rb") as file:
-            medium = medium_of_stream(file.read(16))
+        medium = medium_of_stream(_head(str(path)))
     return decoded_name(path.name, medium.name.lower() if medium is not None else "image")
 
 
@@ -156,7 +158,16 @@ def decode_one(task: batch.Task, options: Options) -> batch.Done:
     import nacre
     from nacre.decoding import read_bytes
 
-    data = read_stdin() if task.source == "-" else read_bytes(task.source)
+    source = open_stdin() if task.source == "-" else None
+    head = _head(task.source) if source is None else source.read_at(0, 16)
+    if medium_of_stream(head) == Medium.AUDIO and options.item is None:
+        from nacre.cli.sound import decode_sound
+
+        return decode_sound(task, options, source)
+    seconds_wanted = options.start is not None or options.stop is not None
+    if seconds_wanted or options.allow_partial or options.raw is not None:
+        raise InputError("--from, --to, --allow-partial and --raw are for sound; this is none")
+    data = read_bytes(task.source) if source is None else source.read()
     info = nacre.info(data)
     if info.items is not None and options.item is None:
         return _decode_set(task, options, data)
@@ -185,21 +196,20 @@ def decode_one(task: batch.Task, options: Options) -> batch.Done:
         ok=True,
         codec=info.codec,
         medium=medium.name,
-        shape=_shape(item),
+        shape=shape_of(item.shape),
         items=info.items,
         input_bytes=len(data),
         bytes=sum(len(content) for _, content in files),
         seconds=seconds,
     )
-    line = (
-        f"{record.input} -> {record.output}: {record.codec}, {size_of(record.shape)}, "
-        f"{record.bytes:,} bytes, {record.seconds:.2f} s"
-    )
-    return batch.Done(line, record, len(data), record.bytes)
+    return batch.Done(decoded_line(record), record, len(data), record.bytes)
 
 
-def _shape(item: Any) -> dict[str, int | bool]:
-    return {field.name: getattr(item.shape, field.name) for field in dataclasses.fields(item.shape)}
+def _head(path: str) -> bytes:
+    """The first bytes of a file; none where it cannot be read, which whoever reads it reports."""
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+        return file.read(16)
+    return b""
 
 
 def _check_free(target: Path, files: detect.Files, *, force: bool) -> None:
@@ -232,7 +242,7 @@ def _decode_set(task: batch.Task, options: Options, data: Bytes) -> batch.Done:
         ok=True,
         codec=registry.entry(read_header(data).codec).name,
         medium="image",
-        shape=_shape(images),
+        shape=shape_of(images.shape),
         items=len(images),
         input_bytes=len(data),
         bytes=images.pixels.nbytes,

@@ -1,12 +1,9 @@
-"""``nacre encode``: pictures and meshes become .ncr files."""
+"""``nacre encode``: pictures, sound and meshes become .ncr files."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,18 +23,21 @@ from nacre.cli.common import (
     ThreadsFlag,
     VerboseFlag,
     check_stdout,
-    read_stdin,
+    open_stdin,
+    parse_raw,
     write_output,
 )
+from nacre.cli.records import Encoded, encoded_line, shape_of
 from nacre.errors import FormatError, InputError
 from nacre.files import PICTURES
 from nacre.limits import Limits
 from nacre.media import detect
-from nacre.registry import codec_class
-from nacre.stream import ImageShape
+from nacre.registry import codec_class, entry
+from nacre.stream import ImageShape, PipeSource
 
 if TYPE_CHECKING:
     from nacre.inspection import Info
+    from nacre.media.audio import RawFormat
 
 
 @dataclass(frozen=True)
@@ -54,40 +54,10 @@ class Options:
     target_psnr: float | None
     strip: str
     textures: str
+    raw: RawFormat | None
     limits: Limits
     verify: bool
     force: bool
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """The ``--json`` record of one file.
-
-    Attributes:
-        medium: such as ``image``.
-        shape: its size in the words of docs/format.md, such as ``width`` and ``height``.
-        items: of a set of pictures; None for one picture.
-        bpp, bpv, kbps: bits of the file per pixel or vertex, thousands a second of sound.
-        seconds: for encoding alone, without reading, checking and writing; the first file of a
-            process also waits for torch and the model.
-        psnr_db: with ``--verify``.
-    """
-
-    input: str
-    output: str
-    ok: bool
-    codec: str | None
-    model: str | None
-    medium: str
-    shape: dict[str, int | bool]
-    items: int | None
-    input_bytes: int
-    bytes: int
-    bpp: float | None
-    bpv: float | None
-    kbps: float | None
-    seconds: float
-    psnr_db: float | None
 
 
 def encode(
@@ -95,7 +65,7 @@ def encode(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Pictures, meshes, folders, idx, npy or npz files; - is standard input.",
+            help="Pictures, sound, meshes, folders, sets (idx, npy, npz); - is standard input.",
         ),
     ],
     output: OutputFlag = None,
@@ -109,7 +79,8 @@ def encode(
     codec: Annotated[str | None, typer.Option(help="A codec (nacre codecs lists them).")] = None,
     model: ModelFlag = None,
     channels: Annotated[
-        int | None, typer.Option(min=1, help="Latent channels to keep, for codecs with latents.")
+        int | None,
+        typer.Option(min=1, help="Latents to keep, of codecs that have them; of --raw, channels."),
     ] = None,
     effort: Annotated[
         int | None, typer.Option("-e", "--effort", min=1, max=9, help="1 (fast) to 9 (small).")
@@ -153,6 +124,13 @@ def encode(
     target_psnr: Annotated[
         float | None, typer.Option(min=0, metavar="DB", help="Smallest file that reaches this.")
     ] = None,
+    raw: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="The input is plain samples, such as s16le or f32le."),
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=1, metavar="HZ", help="Sample rate of --raw.")
+    ] = None,
     strip: Annotated[
         str,
         typer.Option(
@@ -173,7 +151,7 @@ def encode(
     quiet: QuietFlag = False,
     verbose: VerboseFlag = False,
 ) -> int:
-    """Turn pictures and meshes into .ncr files.
+    """Turn pictures, sound and meshes into .ncr files.
 
     photo.png becomes photo.png.ncr beside it, or below the folder OUT in the same place. In a batch
     (several inputs or a folder) finished outputs are skipped and bad files do not stop the rest.
@@ -188,9 +166,10 @@ def encode(
         if json:
             raise InputError("--json and the file cannot both go to standard output; use -o FILE")
         check_stdout()
+    form = None if raw is None else parse_raw(raw, rate, channels or 1)
     settings = {
         "quality": quality,
-        "channels": channels,
+        "channels": channels if raw is None else None,
         "effort": effort,
         "lanes": lanes,
         "embed": embed or None,
@@ -213,6 +192,7 @@ def encode(
         target_psnr=target_psnr,
         strip=strip,
         textures=textures,
+        raw=form,
         limits=Limits.parse(limit),
         verify=verify,
         force=force,
@@ -246,7 +226,16 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
     """
     import nacre
 
-    source = read_stdin() if task.source == "-" else task.source
+    source: Any = task.source
+    if task.source == "-":
+        source = open_stdin()
+        head = source.read_at(0, detect.HEAD_BYTES)
+        if not _is_sound(head, options):
+            source = source.read()
+    if isinstance(source, PipeSource) or _is_sound(source, options):
+        from nacre.cli.sound import encode_sound
+
+        return encode_sound(task, options, source)
     item = _load(source, options)
     start = time.perf_counter()
     data = nacre.encode(
@@ -287,7 +276,7 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
         codec=info.codec,
         model=info.model,
         medium=info.shape.medium.name.lower(),
-        shape={f.name: getattr(info.shape, f.name) for f in dataclasses.fields(info.shape)},
+        shape=shape_of(info.shape),
         items=info.items,
         input_bytes=size,
         bytes=len(data),
@@ -301,7 +290,13 @@ def encode_one(task: batch.Task, options: Options) -> batch.Done:
     deep = getattr(item.shape, "depth", 0)
     if isinstance(info.shape, ImageShape) and 8 <= info.shape.depth < deep:
         notes += (f"16-bit samples were reduced to {info.shape.depth} bits; --lossless keeps them",)
-    return batch.Done(_line(record), record, size, len(data), notes=notes)
+    return batch.Done(encoded_line(record), record, size, len(data), notes=notes)
+
+
+def _is_sound(source: str | bytes, options: Options) -> bool:
+    if options.codec is not None:
+        return entry(options.codec).medium == "audio"
+    return options.raw is not None or detect.medium_of(source) == "audio"
 
 
 def _amounts(info: Info) -> tuple[int, int]:
@@ -314,8 +309,6 @@ def _amounts(info: Info) -> tuple[int, int]:
 
 def _load(source: str | bytes, options: Options) -> Any:
     """What is in ``source``: a picture, a set of them, or something of another medium."""
-    from nacre.registry import entry
-
     medium = detect.medium_of(source) if options.codec is None else entry(options.codec).medium
     if medium == "image":
         from nacre.media.image_sets import is_image_set, load_image_set
@@ -331,37 +324,3 @@ def _size(path: Path) -> int:
     """Bytes of a file, or of all files in and below a folder."""
     paths = path.rglob("*") if path.is_dir() else [path]
     return sum(each.stat().st_size for each in paths if each.is_file())
-
-
-def _line(record: Encoded) -> str:
-    measured = ""
-    if record.psnr_db is not None:
-        measured = ", exact" if math.isinf(record.psnr_db) else f", {record.psnr_db:.2f} dB"
-    rate = "" if record.bpp is None else f", {record.bpp:.3f} bpp"
-    if record.bpv is not None:
-        rate = f", {record.bpv:.2f} bits a vertex"
-    if record.kbps is not None:
-        rate = f", {record.kbps:.1f} kbit/s"
-    size = size_of(record.shape, record.items)
-    return (
-        f"{record.input} -> {record.output}: {record.codec}, {size}, "
-        f"{record.bytes:,} bytes{rate}{measured}, {record.seconds:.2f} s"
-    )
-
-
-def size_of(shape: Mapping[str, int | bool], items: int | None = None) -> str:
-    """A size for people: ``64 x 48``, ``1,024 of 28 x 28``, ``8 vertices, 12 faces``.
-
-    >>> size_of({"samples": 88200, "channels": 2, "sample_rate_hz": 44100, "depth": 16})
-    '2.00 s, 2 channels, 44,100 Hz, 16 bits'
-    """
-    if "sample_rate_hz" in shape:
-        seconds = shape["samples"] / shape["sample_rate_hz"]
-        channels = f"{shape['channels']} channel{'s' if shape['channels'] > 1 else ''}"
-        return (
-            f"{seconds:,.2f} s, {channels}, {shape['sample_rate_hz']:,} Hz, {shape['depth']} bits"
-        )
-    if "width" in shape:
-        count = "" if items is None else f"{items:,} of "
-        return f"{count}{shape['width']} x {shape['height']}"
-    return ", ".join(f"{value:,} {name}" for name, value in shape.items())

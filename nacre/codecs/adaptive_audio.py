@@ -37,7 +37,7 @@ from nacre.entropy.audio.payload import (
 from nacre.errors import ChecksumMismatch, FormatError, InputError, ModelError
 from nacre.limits import threads_wanted
 from nacre.media.audio import Audio, AudioMetadata, AudioReader, open_audio
-from nacre.stream import AudioShape, Body, OpenStream, Stream
+from nacre.stream import AudioShape, OpenStream, Stream
 
 FAST = 3
 """Up to this effort integers alone predict."""
@@ -93,7 +93,7 @@ class AdaptiveAudio:
             blocks, reader.shape, predictor=predictor, threads=threads_wanted()
         )
         sections = tuple(reader.metadata.to_sections())
-        return OpenStream(self.number, None, reader.shape, sections, Body.of(payload))
+        return OpenStream(self.number, None, reader.shape, sections, payload)
 
     def decode(self, stream: Stream, *, region: Region | None = None) -> Audio:
         """The recording, its MD5 checked.
@@ -141,7 +141,7 @@ class AdaptiveAudio:
         def tell(index: int, error: FormatError) -> None:
             start = index * length
             inside = max(start, first), min(start + frames.size(index), last)
-            found.append(Damage(*inside, str(error)))
+            found.append(Damage(*inside, str(error).partition(";")[0]))
             if damaged is not None:
                 damaged.append(found[-1])
 
@@ -165,7 +165,7 @@ class AdaptiveAudio:
         except FormatError as error:
             if damaged is None:
                 raise
-            damaged.append(Damage(0, 0, str(error)))
+            damaged.append(Damage(0, 0, str(error).partition(";")[0]))
 
     def notes(self, stream: OpenStream) -> tuple[str, ...]:
         """Nothing is changed."""

@@ -54,17 +54,21 @@ class FileSource:
 
     Args:
         file: a binary file.
+        head: bytes before it.
         owned: it is closed with this.
     """
 
-    def __init__(self, file: Any, *, owned: bool = True) -> None:
-        self._file, self._owned = file, owned
-        self.size: int = file.seek(0, os.SEEK_END)
+    def __init__(self, file: Any, *, head: bytes = b"", owned: bool = True) -> None:
+        self._file, self._head, self._owned = file, head, owned
+        self.size: int = len(head) + file.seek(0, os.SEEK_END)
 
     def read_at(self, offset: int, count: int) -> bytes:
         """``count`` bytes from ``offset`` on, fewer at the end."""
-        self._file.seek(offset)
-        return _read_fully(self._file, count)
+        self._file.seek(max(offset - len(self._head), 0))
+        if offset >= len(self._head):
+            return _read_fully(self._file, count)
+        head = self._head[offset : offset + count]
+        return head + _read_fully(self._file, count - len(head))
 
     def close(self) -> None:
         """Close the file, if it is owned."""
@@ -73,10 +77,26 @@ class FileSource:
 
 
 class PipeSource:
-    """What comes through a pipe: read forward, and from where the last read began at the least."""
+    """What comes through a pipe: read forward, and from where the last read began at the least.
+
+    It is a file object too, which can only be read.
+
+    Attributes:
+        place: of the next byte that :meth:`read` gives.
+    """
 
     def __init__(self, file: Any) -> None:
+        self.place = 0
         self._file, self._held, self._at = file, b"", 0
+
+    def read(self, count: int = -1) -> bytes:
+        """The next ``count`` bytes, or all that are left."""
+        if count < 0:
+            data = b"".join([self._held[self.place - self._at :], self._file.read()])
+        else:
+            data = self.read_at(self.place, count)
+        self.place += len(data)
+        return data
 
     def read_at(self, offset: int, count: int) -> bytes:
         """``count`` bytes from ``offset`` on, fewer at the end; waits for them.
@@ -130,9 +150,9 @@ class Body:
         self._crc = self._summed = 0
 
     @classmethod
-    def of(cls, file: Any) -> Body:
-        """All of a file that was just written; it is closed with the body."""
-        source = FileSource(file)
+    def of(cls, file: Any, head: bytes = b"") -> Body:
+        """All of a file, with ``head`` before it; it is closed with the body."""
+        source = FileSource(file, head=head)
         return cls(source, 0, source.size)
 
     def read(self, offset: int, count: int) -> bytes:
@@ -147,15 +167,21 @@ class Body:
                 f"PAYLOAD: {count:,} bytes at byte {offset:,} do not lie inside its "
                 f"{self.length:,} bytes"
             )
-        data = self._source.read_at(self._start + offset, count)
+        data = self.some(offset, count)
         if len(data) < count:
             raise Truncated(
                 f"the file ends inside PAYLOAD: {count:,} bytes are needed at byte "
                 f"{self._start + offset:,}, there are {len(data):,}"
             )
-        if offset <= self._summed < offset + count:
+        return data
+
+    def some(self, offset: int, count: int) -> bytes:
+        """Up to ``count`` bytes from ``offset`` on: fewer where the body or the file ends."""
+        count = max(min(count, self.length - offset), 0)
+        data = self._source.read_at(self._start + offset, count)
+        if offset <= self._summed < offset + len(data):
             self._crc = zlib.crc32(memoryview(data)[self._summed - offset :], self._crc)
-            self._summed = offset + count
+            self._summed = offset + len(data)
         return data
 
     def chunks(self) -> Iterator[bytes]:

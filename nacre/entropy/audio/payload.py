@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ PLANES = 255
 """First byte of a frame of floats that are no multiples of a power of two."""
 _MOST_EXPONENT = 40
 _CRC_BYTES, _MD5_BYTES, _VARINT_BYTES = 4, 16, 10
-_IN_MEMORY = 1 << 24
+_IN_MEMORY = 1 << 21
 _MOST_SAMPLES = 1 << 24
 """Of all channels in a frame: what a decoder must hold in memory at once."""
 
@@ -44,8 +44,8 @@ def frame_length(shape: AudioShape) -> int:
 
 def encode_payload(
     blocks: Iterable[Samples], shape: AudioShape, *, predictor: int, threads: int = 1
-) -> IO[bytes]:
-    """A file that holds the payload of ``blocks``; beyond some megabytes it lies on a disk.
+) -> Body:
+    """The payload of ``blocks``; beyond some megabytes it lies on a disk until it is closed.
 
     Args:
         blocks: samples ``[C, n]``, each but the last one of :func:`frame_length` samples.
@@ -55,7 +55,6 @@ def encode_payload(
     """
     digest = hashlib.md5(usedforsecurity=False)
     lengths: list[int] = []
-    body = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the caller closes it
 
     def hashed() -> Iterator[Samples]:
         for block in blocks:
@@ -65,25 +64,23 @@ def encode_payload(
     def encode(block: Samples) -> bytes:
         return _encode(block, shape.depth, predictor)
 
-    for frame in _in_order(encode, hashed(), threads):
-        lengths.append(len(frame))
-        body.write(frame)
-        body.write(zlib.crc32(frame).to_bytes(_CRC_BYTES, "little"))
-    body.write(digest.digest())
-    body.seek(0)
+    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the body
+    try:
+        for frame in _in_order(encode, hashed(), threads):
+            lengths.append(len(frame))
+            file.write(frame)
+            file.write(zlib.crc32(frame).to_bytes(_CRC_BYTES, "little"))
+        file.write(digest.digest())
+    except BaseException:
+        file.close()
+        raise
     table = bytearray()
     write_varint(table, frame_length(shape))
     write_varint(table, len(lengths))
     for length in lengths:
         write_varint(table, length)
     table += zlib.crc32(table).to_bytes(_CRC_BYTES, "little")
-    whole = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
-    whole.write(table)
-    while chunk := body.read(1 << 20):
-        whole.write(chunk)
-    body.close()
-    whole.seek(0)
-    return whole
+    return Body.of(file, bytes(table))
 
 
 @dataclass(frozen=True)
@@ -148,12 +145,11 @@ def open_payload(body: Body, shape: AudioShape) -> Frames:
     Raises:
         FormatError: its table is damaged or does not fit ``shape``.
     """
-    head = Reader(body.read(0, min(body.length, 2 * _VARINT_BYTES)), "PAYLOAD")
+    head = Reader(body.some(0, 2 * _VARINT_BYTES), "PAYLOAD")
     samples, count = _counts(head, shape)
     if count > body.length:
         raise FormatError(f"PAYLOAD: a table of {count:,} frames in {body.length:,} bytes")
-    most = (2 + count) * _VARINT_BYTES + _CRC_BYTES
-    view = body.read(0, min(body.length, most))
+    view = body.some(0, (2 + count) * _VARINT_BYTES + _CRC_BYTES)
     reader = Reader(view, "PAYLOAD")
     _counts(reader, shape)
     lengths = [reader.varint("bytes of a frame", 1 << 40) for _ in range(count)]

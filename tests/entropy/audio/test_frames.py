@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from fractions import Fraction
 from math import erf, exp, sqrt
@@ -198,8 +199,10 @@ def payload(
     shape = AudioShape(samples.shape[1], len(samples), rate, 16)
     step = frame_length(shape)
     blocks = [samples[:, place : place + step] for place in range(0, samples.shape[1], step)]
-    with encode_payload(blocks, shape, predictor=CASCADE, threads=threads) as file:
-        return file.read(), shape
+    with contextlib.closing(
+        encode_payload(blocks, shape, predictor=CASCADE, threads=threads)
+    ) as found:
+        return b"".join(found.chunks()), shape
 
 
 def body(data: bytes) -> Body:
@@ -246,8 +249,8 @@ def test_floats_come_back_bit_by_bit(kind: str) -> None:
     if kind == "special":
         floats[0, :4] = [-0.0, np.nan, np.inf, -np.inf]
     shape = AudioShape(6000, 2, 44100, 32, True)
-    with encode_payload([floats], shape, predictor=CASCADE) as file:
-        data = file.read()
+    with contextlib.closing(encode_payload([floats], shape, predictor=CASCADE)) as found:
+        data = b"".join(found.chunks())
     back = only_frame(data, shape)
     assert back.dtype == np.float32
     assert np.array_equal(back.view(np.uint32), floats.view(np.uint32))
