@@ -77,7 +77,7 @@ def encode(
         strip: metadata to leave out: ``icc``, ``exif``, ``xmp``, ``tags`` or ``all``, in a sequence
             or joined by commas. Without EXIF the orientation it held is applied to the pixels. Of
             meshes: ``normals``, ``uvs``, ``colors``, ``attributes``, ``textures``, ``scene``.
-        target_size: the best quality whose file has at most so many bytes.
+        target_size: the best quality whose file has at most so many bytes (of lossy codecs).
         target_bpp: the quality whose file is within 2 % of so many bits per pixel.
         target_psnr: the smallest file that reaches so many dB. Meshes meet a size or a PSNR (of
             the distance of surfaces, against the box's diagonal) with fewer faces and bits.
@@ -109,8 +109,10 @@ def encode(
         source = load_audio(source, sample_rate_hz=sample_rate_hz, limits=limits)
     medium = detect.medium_of(source) if codec is None else registry.entry(codec).medium
     if medium == "audio":
-        if chosen:
-            raise InputError(f"{chosen[0][0]} is not searched for sound; use quality")
+        if target_bpp is not None or target_psnr is not None:
+            raise InputError("of sound a target_size can be met, no bits per pixel or PSNR")
+        if target_size is not None:
+            settings["target_size"] = target_size
         with encode_recording(
             source, codec=codec, lossless=lossless, model=model, device=device, strip=names,
             limits=limits, **settings,

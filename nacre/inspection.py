@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +15,17 @@ from nacre import compare, registry
 from nacre.decoding import Decoder, read_bytes
 from nacre.errors import FormatError, NotNacre, UnsupportedVersion
 from nacre.limits import Limits
+from nacre.recordings import compare_recordings
 from nacre.stream import (
     Archive,
     AudioShape,
     Bytes,
     Header,
     ImageShape,
+    Medium,
     SectionKind,
     Shape,
+    medium_of_stream,
     read_header,
     section_name,
 )
@@ -56,7 +61,8 @@ class Info:
         kbps: thousands of bits of file for a second of sound; None for other media.
         bpp: bits of file per pixel, of an archive over all its items; None for other media than
             pictures, and where items have sizes of their own.
-        details: what the codec says of its payload, such as its mode, and an archive of its lanes.
+        details: what the codec says of its payload, such as its mode or how much sound is coded
+            together (the algorithmic latency), and an archive of its lanes.
     """
 
     version: int
@@ -111,7 +117,7 @@ def info(data: Data, *, limits: Limits = Limits.UNLIMITED) -> Info:
     >>> info(encode(np.zeros((2, 3), np.uint8), lossless=True)).shape
     ImageShape(width=3, height=2, channels=1, depth=8)
     """
-    content = read_bytes(data)
+    content = _glance(data)
     header = read_header(content, limits=limits)
     try:
         entry = registry.entry(header.codec)
@@ -138,6 +144,14 @@ def info(data: Data, *, limits: Limits = Limits.UNLIMITED) -> Info:
         kbps=_kbps(header),
         details=details,
     )
+
+
+def _glance(data: Data) -> Bytes:
+    """The bytes of a stream; those of a file are read where they are looked at."""
+    if isinstance(data, str | Path) and Path(data).is_file() and Path(data).stat().st_size:
+        with contextlib.suppress(OSError), Path(data).open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return read_bytes(data)
 
 
 def _kbps(header: Header) -> float | None:
@@ -168,6 +182,11 @@ def _details(
         end = payload.offset + min(payload.length, registry.HEAD_BYTES)
         head = bytes(memoryview(content)[payload.offset : end])
         found |= getattr(importlib.import_module(module), name)(head)
+    latency = found.pop("latency_samples", None)
+    if latency is not None and isinstance(header.shape, AudioShape):
+        samples = min(int(latency), header.shape.samples)
+        milliseconds = 1000 * samples / header.shape.sample_rate_hz
+        found["latency"] = f"{samples:,} samples ({milliseconds:,.0f} ms)"
     if archive is not None and archive.lanes is not None:
         lanes = archive.lanes
         found["lanes"] = f"{len(lanes.counts):,} of {lanes.each:,} items"
@@ -205,8 +224,12 @@ def verify(
     >>> verify(encode(picture, lossless=True), original=picture).equal
     True
     """
-    content = read_bytes(data)
     decoder = Decoder(device, model=model, limits=limits)
+    if _is_sound(data):
+        return _verify_sound(data, original, decoder)
+    content = read_bytes(data)
+    if medium_of_stream(content) == Medium.AUDIO:
+        return _verify_sound(content, original, decoder)
     try:
         if read_header(content, limits=limits).items is None:
             decoded = decoder.decode(content)
@@ -225,7 +248,7 @@ def verify(
     equal, psnr_db = _compare(entry.medium, decoded, original, limits)
     problem = None
     if told.lossless and not equal:
-        noun = {"image": "picture", "audio": "recording"}.get(entry.medium, entry.medium)
+        noun = "picture" if entry.medium == "image" else entry.medium
         problem = f"codec {entry.name!r} is lossless here, yet the decoded {noun} differs"
     return Report(
         ok=problem is None,
@@ -235,6 +258,40 @@ def verify(
         equal=equal,
         psnr_db=psnr_db,
     )
+
+
+def _is_sound(data: Data) -> bool:
+    """Whether a file's first bytes say so, which is not read whole then."""
+    if not isinstance(data, str | Path):
+        return False
+    with contextlib.suppress(OSError), Path(data).open("rb") as file:
+        return file.seekable() and medium_of_stream(file.read(16)) == Medium.AUDIO
+    return False
+
+
+def _verify_sound(data: Any, original: Any, decoder: Decoder) -> Report:
+    """As :func:`verify`, piece by piece."""
+    from nacre.media.audio import open_audio
+
+    size = Path(data).stat().st_size if isinstance(data, str | Path) else len(data)
+    equal = psnr_db = None
+    try:
+        with decoder.open_recording(data) as recording:
+            name = recording.codec_name
+            if original is None:
+                for _ in recording.blocks():
+                    pass
+            else:
+                with open_audio(original, limits=decoder.limits) as reader:
+                    equal, psnr_db = compare_recordings(reader, recording)
+    except (NotNacre, UnsupportedVersion):
+        raise
+    except FormatError as error:
+        return Report(ok=False, codec=None, bytes=size, problem=str(error))
+    problem = None
+    if registry.entry(name).lossless and equal is False:
+        problem = f"codec {name!r} is lossless, yet the decoded recording differs"
+    return Report(problem is None, name, size, problem, equal, psnr_db)
 
 
 def _compare(medium: str, decoded: Any, original: Any, limits: Limits) -> tuple[bool, float | None]:

@@ -366,7 +366,8 @@ def test_flags_for_sound_are_refused_with_pictures(files: Path, capsys: Capture)
         assert run(["decode", "a.ncr", "-o", "a.png", *flags]) == 2
         assert "for sound" in capsys.readouterr().err
     assert run(["decode", "song.ncr", "-o", "a.wav", "--region", "1,1,1,1"]) == 2
-    assert run(["encode", "song.wav", "--target-size", "500"]) == 2
+    for flags in (["--target-psnr", "30"], ["--target-size", "500"], ["--textures", "lossy"]):
+        assert run(["encode", "song.wav", "-o", "x.ncr", "--codec", "adaptive-audio", *flags]) == 2
 
 
 @pytest.mark.parametrize(
@@ -414,6 +415,33 @@ def test_threads_never_change_bytes(files: Path) -> None:
         os.environ["OMP_NUM_THREADS"] = before
     assert Path("a.ncr").read_bytes() == DATA
     assert Path("a.wav").read_bytes() == Path("song.wav").read_bytes()
+
+
+def test_info_tells_seek_points_and_latency(files: Path, capsys: Capture) -> None:
+    details = nacre.info("song.ncr").details
+    assert details["frames"] == "6 of up to 4,096 samples; decoding can start at each"
+    assert details["latency"] == "4,096 samples (40,960 ms)"
+    short = nacre.encode(np.zeros(300, np.int16), sample_rate_hz=48000, lossless=True)
+    assert nacre.info(short).details["latency"] == "300 samples (6 ms)"
+    assert run(["info", "song.ncr"]) == 0
+    assert "latency         4,096 samples" in capsys.readouterr().out
+
+
+def test_verify_compares_piece_by_piece(files: Path) -> None:
+    assert nacre.verify("song.ncr", original="song.wav").equal is True
+    assert nacre.verify(DATA, original=SOUND).equal is True
+    assert nacre.verify(io.BytesIO(DATA)).ok
+    changed = SAMPLES.copy()
+    changed[1, -1] += 1
+    report = nacre.verify("song.ncr", original=Audio(changed, RATE))
+    assert (report.ok, report.equal) == (False, False)
+    expected = 10 * np.log10(SAMPLES.size * 2.0**30)
+    assert report.psnr_db == pytest.approx(expected, abs=1e-3)
+    shorter = nacre.verify("song.ncr", original=Audio(SAMPLES[:, :-1].copy(), RATE))
+    assert (shorter.ok, shorter.equal, shorter.psnr_db) == (False, False, None)
+    Path("bad.ncr").write_bytes(with_damage(4))
+    assert "frame 4" in (nacre.verify("bad.ncr").problem or "")
+    assert not nacre.verify(DATA[:-1]).ok
 
 
 # ---- memory ----

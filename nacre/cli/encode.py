@@ -85,6 +85,15 @@ def encode(
     effort: Annotated[
         int | None, typer.Option("-e", "--effort", min=1, max=9, help="1 (fast) to 9 (small).")
     ] = None,
+    kbps: Annotated[
+        float | None, typer.Option(min=0, help="Of lossy sound: kilobits a second of the file.")
+    ] = None,
+    noise: Annotated[
+        float | None, typer.Option(min=0, help="Of lossy sound: noise for what was lost, 0 to 3.")
+    ] = None,
+    reduction: Annotated[
+        int | None, typer.Option(min=1, help="Of lossy sound: keep 1 of 1, 5 or 20 latents.")
+    ] = None,
     lanes: Annotated[
         int | None, typer.Option(min=1, help="Of a set: runs of pictures that decode alone.")
     ] = None,
@@ -171,6 +180,9 @@ def encode(
         "quality": quality,
         "channels": channels if raw is None else None,
         "effort": effort,
+        "kbps": kbps,
+        "noise": noise,
+        "reduction": reduction,
         "lanes": lanes,
         "embed": embed or None,
         "bits": bits,

@@ -63,7 +63,7 @@ def show_one(task: batch.Task, *, titled: bool, fields: bool, json: bool) -> bat
     from nacre.limits import Limits
     from nacre.stream import describe
 
-    data = read_stdin() if task.source == "-" else read_bytes(task.source)
+    data = read_stdin() if task.source == "-" else task.source
     found = inspect(data)
     shape = {f.name: getattr(found.shape, f.name) for f in dataclasses.fields(found.shape)}
     record = Shown(
@@ -88,7 +88,7 @@ def show_one(task: batch.Task, *, titled: bool, fields: bool, json: bool) -> bat
             print(f"{task.source}:")
         print("\n".join(_lines(record)))
         if fields:
-            for row in describe(data, limits=Limits.UNLIMITED):
+            for row in describe(read_bytes(data), limits=Limits.UNLIMITED):
                 print(f"{row.offset:>10} +{row.length:<10} {row.name:18} {row.text}")
     return batch.Done("", record)
 

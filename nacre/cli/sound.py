@@ -32,9 +32,11 @@ def encode_sound(task: batch.Task, options: EncodeOptions, source: str | PipeSou
     Raises:
         NacreError, OSError: as :func:`nacre.cli.encode.encode_one`.
     """
-    targets = (options.target_size, options.target_bpp, options.target_psnr)
-    if any(target is not None for target in targets):
-        raise InputError("targets are not searched for sound; use --quality")
+    if options.target_bpp is not None or options.target_psnr is not None:
+        raise InputError("of sound --target-size can be met, no bits per pixel or PSNR")
+    settings = dict(options.settings)
+    if options.target_size is not None:
+        settings["target_size"] = options.target_size
     if options.textures != "keep":
         raise InputError(f"textures={options.textures!r} is for meshes, this is sound")
     file: Any = source
@@ -48,7 +50,7 @@ def encode_sound(task: batch.Task, options: EncodeOptions, source: str | PipeSou
             device=options.device,
             strip=[name.strip() for name in options.strip.split(",") if name.strip()],
             limits=options.limits,
-            **options.settings,
+            **settings,
         ) as stream:
             seconds = time.perf_counter() - start
             psnr_db = _verified(stream, reader, options) if options.verify else None
