@@ -103,7 +103,7 @@ _ALL = (
     ),
     Candidate(
         "opus", "audio", False, _opus_encode, _lossy_decode, (6, 8, 12, 16, 24, 32, 48, 64),
-        KBPS_EACH, "variable bit rate, application audio", _software,
+        KBPS_EACH, "variable bit rate, libsndfile's settings otherwise", _software,
     ),
     Candidate(
         "vorbis", "audio", False, partial(_level_encode, "OGG", "VORBIS"), _lossy_decode,

@@ -44,8 +44,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two recordings in a tree, and a cover."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in" / "deep").mkdir(parents=True)
-    recording().save(tmp_path / "in" / "a.wav")
-    recording(44100, 2, 0.6).save(tmp_path / "in" / "deep" / "b.flac")
+    recording(seconds=0.5).save(tmp_path / "in" / "a.wav")
+    recording(44100, 2, 0.4).save(tmp_path / "in" / "deep" / "b.flac")
     Image.new("RGB", (8, 8)).save(tmp_path / "in" / "cover.png")
     return tmp_path / "in"
 
@@ -74,10 +74,10 @@ def test_flac_refuses_floats():
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])
 @pytest.mark.parametrize("name", ["opus", "vorbis", "mp3"])
 def test_lossy_peers_are_aligned_and_grow_with_quality(name, rate):
-    audio = recording(rate, 2, 0.7)
+    audio = recording(rate, 2, 0.4)
     peer = SOUND_PEERS[name]
     sizes, figures = [], []
-    for quality in peer.qualities[::3]:
+    for quality in (peer.qualities[0], peer.qualities[-1]):
         data = peer.encode(audio, quality, 1)
         sizes.append(len(data))
         figures.append(sound_distances(peer, audio, peer.decode(data, 1), quality))
@@ -124,7 +124,7 @@ def test_a_run_says_bytes_and_distances(folder, capsys):
         for codec in ("adaptive-audio:effort=1", "flac")
     }
     pcm = sum(r["pcm_bytes"] for r in records if r["codec"] == "flac")
-    assert pcm == 2 * 16000 + 4 * 26460
+    assert pcm == 2 * 8000 + 4 * 17640
     flac = 0
     for name in ("a.wav", "deep/b.flac"):
         samples, rate = soundfile.read(folder / name, dtype="int16")
