@@ -20,11 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.errors import InputError
+from nacre.media.mesh_arrays import welded
 from nacre.transforms.decimate import decimate, fit
 from nacre.transforms.lattice import quantize
 from nacre.transforms.nearest import Floats, Tree
 from nacre.transforms.snap import snap
 from nacre.transforms.surface_distance import Original, sample_surface
+from nacre.transforms.transfer import Source, of_corners, of_vertices
 
 if TYPE_CHECKING:
     from nacre.codecs.base import Codec
@@ -77,8 +79,8 @@ def encode_to_target(
 ) -> MeshProbe:
     """Encode a scene with the faces and bits that meet a target.
 
-    Attributes of vertices and faces go along to the nearest vertex or face; those of corners are
-    left out where faces are.
+    Where faces are left out, vertices that share a place are joined, and attributes go along to the
+    nearest points of the surface (:mod:`nacre.transforms.transfer`), seams of textures included.
 
     Args:
         codec: a mesh codec whose settings have ``bits``.
@@ -151,27 +153,27 @@ def simplify(scene: Scene, share: float) -> Scene:
 def _simplified(mesh: Mesh, share: float) -> Mesh:
     if len(mesh.faces) <= FEWEST_FACES:
         return mesh
+    mesh = welded(mesh)  # or the surface would come apart where vertices are split
     wanted = max(round(len(mesh.faces) * share), FEWEST_FACES)
     vertices, faces = decimate(mesh.vertices, mesh.faces, wanted)
     if not len(faces):
         return mesh
-    tree, samples = _sampled(mesh, len(faces))
-    vertices = fit(vertices, faces, tree, samples, rounds=_ROUNDS)
-    attributes = [_carried(each, mesh, tree, vertices, faces) for each in mesh.attributes]
+    source = Source.of(mesh.vertices, mesh.faces)
+    samples = _samples(source.corners, len(faces))
+    vertices = fit(vertices, faces, source.tree, samples, rounds=_ROUNDS)
     return dataclasses.replace(
         mesh,
         vertices=vertices if mesh.vertices.dtype == np.float64 else vertices.astype(np.float32),
         faces=faces,
-        attributes=tuple(each for each in attributes if each is not None),
+        attributes=tuple(_carried(each, source, vertices, faces) for each in mesh.attributes),
         lattice=None,
     )
 
 
-def _sampled(mesh: Mesh, faces: int) -> tuple[Tree, Floats]:
-    """A mesh to search, and points on it: enough to hold that many faces."""
-    corners = mesh.vertices.astype(np.float64)[mesh.faces]
+def _samples(corners: Floats, faces: int) -> Floats:
+    """Points on triangles, enough to hold that many faces."""
     count = min(max(_SAMPLES, _SAMPLES_OF_FACE * faces), _MOST_SAMPLES)
-    return Tree.of(corners), sample_surface(corners, count, 0)
+    return sample_surface(corners, count, 0)
 
 
 def _snapped(scene: Scene, original: Scene, bits: int) -> Scene:
@@ -189,7 +191,8 @@ def _snapped(scene: Scene, original: Scene, bits: int) -> Scene:
         if not len(mesh.faces):
             meshes.append(mesh)
             continue
-        tree, samples = _sampled(whole, len(mesh.faces))
+        source = Source.of(whole.vertices, whole.faces)
+        tree, samples = source.tree, _samples(source.corners, len(mesh.faces))
         tree = Tree((tree.corners - origin) / step, tree.number, (tree.boxes - origin) / step)
         vertices = (mesh.vertices.astype(np.float64) - origin) / step
         points = snap(vertices, mesh.faces, tree, (samples - origin) / step, limits)
@@ -200,21 +203,18 @@ def _snapped(scene: Scene, original: Scene, bits: int) -> Scene:
 
 
 def _carried(
-    attribute: Attribute,
-    mesh: Mesh,
-    tree: Tree,
-    vertices: Floats,
-    faces: npt.NDArray[np.int32],
-) -> Attribute | None:
-    """An attribute of the simplified mesh: the nearest vertex's or face's values."""
-    if attribute.domain == "corner":
-        return None
+    attribute: Attribute, source: Source, vertices: Floats, faces: npt.NDArray[np.int32]
+) -> Attribute:
+    """An attribute of the simplified mesh, from the nearest points of the surface."""
+    values, kind = attribute.values, attribute.kind
     if attribute.domain == "face":
-        _, nearest = tree.nearest(vertices[faces].mean(axis=1))
-    else:
-        points = mesh.vertices.astype(np.float64)
-        _, nearest = Tree.of(np.repeat(points[:, None], 3, axis=1)).nearest(vertices)
-    return dataclasses.replace(attribute, values=attribute.values[nearest])
+        _, nearest = source.tree.nearest(vertices[faces].mean(axis=1))
+        return dataclasses.replace(attribute, values=values[nearest])
+    if attribute.index is None:
+        found = of_vertices(source, values, kind, vertices)
+        return dataclasses.replace(attribute, values=found)
+    found, index = of_corners(source, values, attribute.index, kind, vertices, faces)
+    return dataclasses.replace(attribute, values=found, index=index)
 
 
 def largest_within(attempt: Try, total: int, size_bytes: float) -> MeshProbe:

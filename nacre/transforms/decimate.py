@@ -115,7 +115,7 @@ def matched(
     _, met = original.nearest(own)
     feet = _feet(own, original.corners[_places(original)[met]])
     which = np.concatenate([there, back])
-    shares = _shares(np.concatenate([samples, own]), corners[which])
+    shares = shares_of(np.concatenate([samples, own]), corners[which])
     return which, shares, np.concatenate([samples, feet])
 
 
@@ -126,7 +126,7 @@ def _places(tree: Tree) -> Int64s:
     return places
 
 
-def _shares(points: Floats, corners: Floats) -> Floats:
+def shares_of(points: Floats, corners: Floats) -> Floats:
     """Barycentric coordinates ``[P, 3]`` of the nearest point of a triangle ``[P, 3, 3]`` each."""
     shares = np.empty(points.shape)
     _fill_shares(points, corners, shares)
@@ -135,7 +135,7 @@ def _shares(points: Floats, corners: Floats) -> Floats:
 
 def _feet(points: Floats, corners: Floats) -> Floats:
     """The nearest point of a triangle to each point."""
-    feet: Floats = (_shares(points, corners)[:, :, None] * corners).sum(axis=1)
+    feet: Floats = (shares_of(points, corners)[:, :, None] * corners).sum(axis=1)
     return feet
 
 

@@ -58,15 +58,23 @@ class Tree:
             level = half
         return cls(sorted_corners, order, boxes)
 
-    def nearest(self, points: Floats) -> tuple[Floats, Int64s]:
+    def nearest(
+        self, points: Floats, labels: Int64s | None = None, wanted: Int64s | None = None
+    ) -> tuple[Floats, Int64s]:
         """Distances to the nearest triangle, float64 ``[P]``, and which it is, int64 ``[P]``.
 
         Args:
             points: float64 ``[P, 3]``, finite.
+            labels: of each triangle, int64 ``[T]``; None: all have one.
+            wanted: for each point the label that its triangle must have, int64 ``[P]``; a triangle
+                has it.
         """
         squared = np.empty(len(points))
         which = np.empty(len(points), dtype=np.int64)
-        _search(np.ascontiguousarray(points), self.corners, self.boxes, squared, which)
+        if labels is None or wanted is None:
+            labels, wanted = np.zeros_like(self.number), np.zeros_like(which)
+        own, points = labels[self.number], np.ascontiguousarray(points)
+        _search(points, self.corners, self.boxes, own, wanted, squared, which)
         return np.sqrt(squared), self.number[which]
 
 
@@ -83,7 +91,7 @@ def _morton(points: Floats) -> Int64s:
 
 
 @numba.njit(cache=True, nogil=True)
-def _search(points, corners, boxes, squared, which):  # type: ignore[no-untyped-def]
+def _search(points, corners, boxes, labels, wanted, squared, which):  # type: ignore[no-untyped-def]
     leaves = len(boxes) // 2
     stack = np.empty(DEPTH, np.int64)
     bounds = np.empty(DEPTH, np.float64)
@@ -99,6 +107,8 @@ def _search(points, corners, boxes, squared, which):  # type: ignore[no-untyped-
             if node >= leaves:
                 first = (node - leaves) * LEAF
                 for t in range(first, min(first + LEAF, len(corners))):
+                    if labels[t] != wanted[i]:
+                        continue
                     distance = squared_to_triangle(p, corners[t, 0], corners[t, 1], corners[t, 2])
                     if distance < best:
                         best, found = distance, t

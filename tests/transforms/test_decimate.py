@@ -10,7 +10,7 @@ import pytest
 from bumpy import sphere
 
 from nacre.errors import InputError
-from nacre.transforms.decimate import _shares, compact, decimate, fit
+from nacre.transforms.decimate import compact, decimate, fit, shares_of
 from nacre.transforms.nearest import Tree
 from nacre.transforms.surface_distance import Original, sample_surface
 
@@ -46,7 +46,7 @@ def test_shares_are_those_of_the_nearest_point() -> None:
     corners, points = rng.standard_normal((300, 3, 3)), 2 * rng.standard_normal((300, 3))
     corners[:20, 2] = corners[:20, 1]
     corners[:5] = corners[:5, :1]
-    shares = _shares(points, corners)
+    shares = shares_of(points, corners)
     assert (shares >= -1e-9).all()
     assert np.allclose(shares.sum(axis=1), 1)
     found = np.linalg.norm((shares[:, :, None] * corners).sum(axis=1) - points, axis=1)
