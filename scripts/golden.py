@@ -26,8 +26,10 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).parent))  # the folder of a script; tests load it by path
 
 import golden_scenes
+import golden_sounds
 from hostile import hostile_streams
 from hostile_scenes import hostile_scenes
+from hostile_sounds import hostile_sounds
 
 from nacre.entropy.circuits.integer import IntegerCircuit
 from nacre.entropy.circuits.model import random_hclt
@@ -353,17 +355,20 @@ def main() -> None:
     if arguments.rewrite:
         for path in [*GOLDEN.glob("*/*.ncr"), *GOLDEN.glob("*/manifest.json")]:
             path.unlink()
-    for drawer, goldens, scenes in (
-        ("common", COMMON, golden_scenes.COMMON),
-        ("unusual", UNUSUAL, golden_scenes.UNUSUAL),
+    for drawer, goldens, scenes, sounds in (
+        ("common", COMMON, golden_scenes.COMMON, golden_sounds.COMMON),
+        ("unusual", UNUSUAL, golden_scenes.UNUSUAL, golden_sounds.UNUSUAL),
     ):
         streams = {golden.name: encode(golden) for golden in goldens}
         entries = {golden.name: record(golden, streams[golden.name], drawer) for golden in goldens}
         for scene in scenes:
             data = streams[scene.name] = golden_scenes.encode_scene(scene)
             entries[scene.name] = golden_scenes.record_scene(scene, data)
+        for sound in sounds:
+            data = streams[sound.name] = golden_sounds.encode_sound(sound)
+            entries[sound.name] = golden_sounds.record_sound(sound, data)
         write_drawer(drawer, streams, entries)
-    bad = [*hostile_streams(), *hostile_scenes()]
+    bad = [*hostile_streams(), *hostile_scenes(), *hostile_sounds()]
     write_drawer(
         "hostile",
         {each.name: each.data for each in bad},

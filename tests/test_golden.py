@@ -46,6 +46,14 @@ def test_scenes_decode_to_what_the_manifest_records(file: File) -> None:
     assert golden_script("golden_scenes").digest_scene(scene) == file.entry["sha256"]
 
 
+@pytest.mark.parametrize("file", [f for f in VALID if f.entry.get("medium") == "audio"], ids=str)
+def test_sounds_decode_to_what_the_manifest_records(file: File) -> None:
+    (sound,) = decode_all(file.data)
+    script = golden_script("golden_sounds")
+    assert script.digest_metadata(sound.metadata) == file.entry["metadata"]
+    assert script.digest_sound(sound) == file.entry["sha256"]
+
+
 @pytest.mark.parametrize("file", [f for f in PICTURES if not f.entry["archive"]], ids=str)
 def test_metadata_is_what_the_manifest_records(file: File) -> None:
     metadata = decode_all(file.data)[0].metadata
