@@ -112,6 +112,24 @@ class Recording:
             samples, shape.sample_rate_hz, shape.depth, shape.floating, self.metadata, notes
         )
 
+    def save(self, path: str | Path | BinaryIO, *, force: bool = False) -> tuple[str, ...]:
+        """Write an audio file piece by piece, as :meth:`nacre.Audio.save` does; notes on what such
+        a file does not hold.
+
+        Args:
+            path: where to; or an open stream, which gets WAV.
+            force: replace an existing file.
+
+        Raises:
+            InputError, FormatError: as :meth:`nacre.Audio.save` and :meth:`blocks`.
+        """
+        from nacre.media.audio import open_writer
+
+        with open_writer(path, self.shape, self.metadata, force=force) as writer:
+            for block in self.blocks():
+                writer.write(block)
+        return writer.notes
+
     def close(self) -> None:
         """Close the stream."""
         self._stream.close()

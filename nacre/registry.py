@@ -53,8 +53,8 @@ class CodecEntry:
         exact: whether its settings have ``lossless``, which makes it so.
         details: ``"module:function"`` of what tells ``nacre info`` more: from the first bytes of a
             payload (:data:`HEAD_BYTES` or fewer) to names and texts, light to import; "": nothing.
-            Of a codec that is ``exact`` only if asked, ``lossless`` says ``yes`` or ``no``; of sound,
-            ``latency_samples`` says how many samples are coded together, at the recording's rate.
+            Of a codec that is ``exact`` only if asked, ``lossless`` says ``yes`` or ``no``.
+            ``latency_samples`` of sound: how many are coded together, at the recording's rate.
     """
 
     name: str

@@ -26,7 +26,15 @@ from nacre.cli import run
 from nacre.errors import ChecksumMismatch, FormatError, InputError, Truncated
 from nacre.media.audio import Audio, AudioMetadata, RawFormat, open_audio
 from nacre.recordings import span_of
-from nacre.stream import AudioShape, OpenStream, PipeSource, SectionKind, Stream, open_stream
+from nacre.stream import (
+    AudioShape,
+    OpenStream,
+    PipeSource,
+    Section,
+    SectionKind,
+    Stream,
+    open_stream,
+)
 
 RATE = 100
 """So low that frames are as short as they can be: 4,096 samples."""
@@ -140,6 +148,16 @@ def test_pictures_have_no_seconds() -> None:
     for options in ({"start": 1.0}, {"allow_partial": True}):
         with pytest.raises(InputError, match="for recordings"):
             nacre.decode(picture, **options)
+
+
+def test_a_part_is_saved_piece_by_piece(tmp_path: Path) -> None:
+    with nacre.open_recording(DATA, start=10.0) as recording:
+        assert recording.save(tmp_path / "part.flac") == ()
+        with pytest.raises(InputError, match="exists"):
+            recording.save(tmp_path / "part.flac")
+    back = nacre.load_audio(tmp_path / "part.flac")
+    assert np.array_equal(back.samples, SAMPLES[:, 1000:])
+    assert back.metadata.cues == ((FRAME - 990, "b"), (5 * FRAME - 1000, "c"))
 
 
 # ---- damage ----
@@ -330,6 +348,19 @@ def test_output_begins_while_input_is_still_written(files: Path) -> None:
         killer.cancel()
     assert process.returncode == 0
     assert begun + rest == SAMPLES.T.astype("<i2").tobytes()
+
+
+def test_what_a_pipe_declares_takes_no_memory() -> None:
+    stream = Stream.from_bytes(DATA)
+    sections = (Section(SectionKind.TAGS, bytes(3 << 20)), Section(SectionKind.PAYLOAD, b"abc"))
+    long = Stream(11, None, stream.shape, sections).to_bytes()
+    for source in (long[:500], Pipe(long[:500])):
+        tracemalloc.start()
+        with pytest.raises(Truncated):
+            nacre.open_recording(source)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 3 << 19
 
 
 # ---- the command line ----

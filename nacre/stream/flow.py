@@ -122,13 +122,17 @@ class PipeSource:
 
 
 def _read_fully(file: Any, count: int) -> bytes:
-    """``count`` bytes, fewer only where the file ends."""
-    found: bytes = file.read(count)
-    if not isinstance(found, bytes):
-        raise InputError("the file object gives no bytes; open it in binary mode")
-    while len(found) < count and (more := file.read(count - len(found))):
-        found += more
-    return found
+    """``count`` bytes, fewer only where the file ends; no memory for what is not there."""
+    pieces, missing = [], count
+    while missing > 0:
+        piece = file.read(min(missing, CHUNK_BYTES))
+        if not isinstance(piece, bytes):
+            raise InputError("the file object gives no bytes; open it in binary mode")
+        if not piece:
+            break
+        pieces.append(piece)
+        missing -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class Body:

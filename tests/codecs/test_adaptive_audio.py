@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import nacre
 from nacre.cli import run
@@ -91,6 +92,48 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert nacre.load_audio(back).metadata.tags == audio.metadata.tags
     assert run(["info", str(stream)]) == 0
     assert "adaptive-audio (lossless)" in capsys.readouterr().out
+
+
+def test_floats_come_back_bit_by_bit_from_their_file(tmp_path: Path) -> None:
+    floats = sound(600).samples.astype(np.float32) / np.float32(77777.7)
+    floats[0, :5] = [np.nan, np.inf, -np.inf, -0.0, 1e-45]
+    Audio(floats, RATE, 32, floating=True).save(tmp_path / "a.wav")
+    back = nacre.decode(nacre.encode(tmp_path / "a.wav", lossless=True))
+    assert back.floating
+    assert np.array_equal(back.samples.view(np.uint32), floats.view(np.uint32))
+
+
+def test_doubles_are_refused_rather_than_rounded(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((9, 2)), RATE, subtype="DOUBLE")
+    with pytest.raises(InputError, match="64"):
+        nacre.encode(tmp_path / "a.wav", lossless=True)
+
+
+def test_high_rates_and_many_channels(tmp_path: Path) -> None:
+    samples = np.random.default_rng(3).integers(-(1 << 23), 1 << 23, (64, 300)).astype(np.int32)
+    Audio(samples, 192_000, 24).save(tmp_path / "a.wav")
+    assert run(["encode", str(tmp_path / "a.wav"), "--effort", "1", "--verify", "--quiet"]) == 0
+    packed = (tmp_path / "a.wav.ncr").stat().st_size
+    assert packed <= samples.size * 3 + 80  # noise is kept as it is
+    back = nacre.decode(tmp_path / "a.wav.ncr", start=0.001)
+    assert back.sample_rate_hz == 192_000
+    assert np.array_equal(back.samples, samples[:, 192:])
+
+
+def test_a_file_that_lies_about_its_length(tmp_path: Path) -> None:
+    audio = sound(400)
+    audio.save(tmp_path / "a.wav")
+    wav = (tmp_path / "a.wav").read_bytes()
+    place = wav.index(b"data") + 4
+    for length in (0, 7, 399 * 4, 401 * 4, 0x7FFFFFFF, 0xFFFFFFFF):
+        lying = wav[:place] + length.to_bytes(4, "little") + wav[place + 4 :]
+        try:
+            back = nacre.decode(nacre.encode(lying, effort=1))
+        except InputError as error:
+            assert "\n" not in str(error)
+        else:
+            found = min(back.length, 400)
+            assert np.array_equal(back.samples[:, :found], audio.samples[:, :found])
 
 
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
