@@ -70,6 +70,10 @@ class CodecEntry:
 SET_CODECS = {"image": "circuit-image"}
 """The codec that takes sets of a medium when none is named."""
 
+EXACT_FIRST = frozenset(("audio",))
+"""Media whose codec is lossless unless a lossy one is named. Of sound there is one for music and
+one for speech, and nobody has listened to them."""
+
 # A medium's default codecs are its first lossy and its first lossless one in this order.
 CODECS: dict[str, CodecEntry] = {
     entry.name: entry
@@ -116,6 +120,24 @@ CODECS: dict[str, CodecEntry] = {
             "nacre.codecs.adaptive_audio:AdaptiveAudio",
             "any recording, by predictors that learn within the file; no weights",
             "nacre.entropy.audio.details:details",
+        ),
+        CodecEntry(
+            "walloc-stereo",
+            2,
+            "audio",
+            False,
+            "nacre.codecs.walloc_stereo:WallocStereo",
+            "music and other sound by lapped spectra and learned contexts; latents to learn from",
+            "nacre.entropy.audio.spectra_details:stereo_details",
+        ),
+        CodecEntry(
+            "walloc-speech",
+            3,
+            "audio",
+            False,
+            "nacre.codecs.walloc_speech:WallocSpeech",
+            "speech at 16 kHz, as walloc-stereo",
+            "nacre.entropy.audio.spectra_details:speech_details",
         ),
         CodecEntry(
             "circuit-mesh",
@@ -179,10 +201,13 @@ def entry(name_or_number: str | int) -> CodecEntry:
 def default_codec(medium: str, *, lossless: bool) -> CodecEntry:
     """The codec that is used when none is named; a lossless one where there is no other.
 
+    Also without ``lossless`` it is a lossless one for the media in :data:`EXACT_FIRST`.
+
     Raises:
         InputError: there is none for the medium.
     """
     known = [own for own in CODECS.values() if own.medium == medium]
+    lossless = lossless or medium in EXACT_FIRST
     for own in known:
         if own.lossless == lossless or (lossless and own.exact):
             return own

@@ -35,6 +35,8 @@ def test_names_and_numbers_are_given_once_and_below_those_of_third_parties() -> 
 def test_default_codecs() -> None:
     assert registry.default_codec("image", lossless=True).name == "adaptive-image"
     assert registry.default_codec("image", lossless=False).name == "walloc-rgb"
+    for lossless in (True, False):
+        assert registry.default_codec("audio", lossless=lossless).name == "adaptive-audio"
     with pytest.raises(InputError, match="no lossy codec for smell"):
         registry.default_codec("smell", lossless=False)
 

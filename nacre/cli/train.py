@@ -20,6 +20,7 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true")
 class Run:
     """What every recipe needs, and the ``flags`` that were given of those only some know."""
 
+    codec: str
     sources: list[Path]
     out: Path
     preset: str
@@ -36,13 +37,14 @@ class Run:
 
 def train(
     codec: Annotated[
-        str, typer.Argument(metavar="CODEC", help="walloc-rgb, circuit-image, circuit-mesh.")
+        str,
+        typer.Argument(metavar="CODEC", help="One of those that nacre codecs lists with a model."),
     ],
     sources: Annotated[
         list[Path],
         typer.Argument(
             metavar="SOURCE...",
-            help="Photos, meshes or folders of them; for circuit-image also idx, npy, npz.",
+            help="Photos, meshes, recordings or folders of them; for circuit-image idx, npy, npz.",
         ),
     ],
     out: Annotated[
@@ -123,6 +125,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     run = Run(
+        codec=codec,
         sources=sources,
         out=out,
         preset=preset,
@@ -226,6 +229,25 @@ def _train_circuit_mesh(run: Run) -> Path | None:
         )
 
 
+def _train_walloc_audio(run: Run) -> Path | None:
+    from nacre.codecs.walloc_speech import WallocSpeech
+    from nacre.codecs.walloc_stereo import WallocStereo
+    from nacre.train.walloc_audio import PRESETS, train_walloc_audio
+
+    kind = next(each for each in (WallocStereo, WallocSpeech) if each.name == run.codec)
+    return train_walloc_audio(
+        run.sources,
+        run.out,
+        kind,
+        _preset(PRESETS, run.preset),
+        name=run.name,
+        validation=run.validation,
+        seed=run.seed or 0,
+        force=run.force,
+        say=run.note,
+    )
+
+
 def _preset(presets: dict[str, Any], name: str) -> Any:
     if name not in presets:
         raise InputError(f"preset {name!r} is not one of {', '.join(presets)}")
@@ -239,6 +261,8 @@ RECIPES: dict[str, tuple[Recipe, frozenset[str]]] = {
         _train_walloc,
         frozenset(("cache", "channels", "steps", "batch", "side", "rate", "devices", "precision")),
     ),
+    "walloc-stereo": (_train_walloc_audio, frozenset()),
+    "walloc-speech": (_train_walloc_audio, frozenset()),
     "circuit-image": (_train_circuit_image, frozenset()),
     "circuit-mesh": (_train_circuit_mesh, frozenset(("steps", "batch", "rate"))),
 }

@@ -11,6 +11,7 @@ Everything is counted, nothing descends a gradient: minutes on one core.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ class Preset:
 PRESETS = {
     "tiny": Preset(2, 20, 1, "a model that works, in seconds"),
     "small": Preset(5, 120, 1, "a minute"),
-    "full": Preset(8, 900, 2, "the shipped models: some minutes"),
+    "full": Preset(8, 900, 2, "the shipped models, two minutes each"),
 }
 
 
@@ -225,7 +226,7 @@ def train_walloc_audio(
     Raises:
         InputError: recordings cannot be read, or the model exists already.
     """
-    target = folder / f"{name or codec.name}.safetensors"
+    target, began = folder / f"{name or codec.name}.safetensors", time.monotonic()
     if target.exists() and not force:
         raise InputError(f"{target}: exists already; choose another --out or give --force")
     say("reading recordings")
@@ -249,12 +250,14 @@ def train_walloc_audio(
             "codec": codec.name,
             "data": f"{len(clips)} recordings, {seconds:.0f} s, of "
             + ", ".join(source.name for source in sources),
+            "seconds": round(time.monotonic() - began),
             "device": "cpu",
         },
         force=force,
     )
     say(f"measuring on {len(held)} recordings")
-    write_card(target, {**card, "figures": measure(codec, target, held)})
+    held_out = {"held_out_recordings": len(held), "figures": measure(codec, target, held)}
+    write_card(target, {**card, **held_out})
     return target
 
 

@@ -27,7 +27,7 @@ def test_flags_that_a_recipe_does_not_know_are_refused(
     assert run(["train", "circuit-image", str(tmp_path), "--preset", "latents-12"]) == 2
     assert "is not one of tiny, small, full" in said(capsys)
     assert run(["train", "stored", str(tmp_path)]) == 2
-    assert "there are walloc-rgb, circuit-image" in said(capsys)
+    assert "there are walloc-rgb, walloc-stereo" in said(capsys)
 
 
 def test_a_circuit_is_trained_and_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,3 +42,21 @@ def test_a_circuit_is_trained_and_used(tmp_path: Path, capsys: pytest.CaptureFix
     data = nacre.encode(pictures, codec="circuit-image", model=model)
     assert np.array_equal(nacre.decode(data, model=model), pictures)
     assert len(data) < pictures.nbytes / 8
+
+
+def test_a_model_of_sound_is_trained_and_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).normal(size=(1, 9000)).cumsum(axis=1) * 100
+    audio = nacre.Audio(np.rint(noise.clip(-30000, 30000)).astype(np.int32), 16000)
+    audio.save(tmp_path / "a.wav")
+    command = ["train", "walloc-speech", str(tmp_path / "a.wav"), "--preset", "tiny"]
+    assert run([*command, "-o", str(tmp_path / "run"), "--name", "mine"]) == 0
+    assert "learning from 1 recordings" in capsys.readouterr().err
+    model = tmp_path / "run" / "mine.safetensors"
+    data = nacre.encode(audio, codec="walloc-speech", model=model, quality=70)
+    back = nacre.decode(data, model=model)
+    assert back.shape == audio.shape
+    assert nacre.latents(data, model=model, channels=32).shape == (32, 15)
+    assert run([*command, "-o", str(tmp_path / "run"), "--steps", "3"]) == 2
+    assert "is not known to the recipe" in said(capsys)

@@ -14,6 +14,7 @@ import pytest
 from nacre.codecs.base import Damage, LatentCodec, SoundCodec
 from nacre.codecs.walloc_speech import WallocSpeech
 from nacre.codecs.walloc_stereo import WallocStereo
+from nacre.entropy.audio.spectra_details import speech_details, stereo_details
 from nacre.errors import ChecksumMismatch, FormatError, InputError, ModelError, NacreError
 from nacre.media.audio import Audio, AudioMetadata, open_audio
 from nacre.stream import (
@@ -92,6 +93,20 @@ def test_quality_buys_waveform(stereo: WallocStereo) -> None:
     assert (np.diff(ratios) > 2).all()
     assert sizes[2] < audio.samples.size * 2 / 20
     assert ratios[2] > 12
+
+
+def test_info_tells_of_the_payload(stereo: WallocStereo, speech: WallocSpeech) -> None:
+    for codec, details, audio in (
+        (stereo, stereo_details, melody(0.1, 22050)),
+        (speech, speech_details, melody(0.1, 8000)),
+    ):
+        payload = codec.encode(audio, Settings(reduction=5)).payload
+        told = details(payload[:64])
+        assert told["coded rate"] == "2/1 of the recording's"
+        assert told["latency_samples"] == str(codec.mode.segment // 2)
+        assert told["noise"] == "0.50 of what was lost"
+        assert told["latents"] == f"the first {-(-codec.mode.geometry.frame * 2 // 5):,}"
+        assert details(payload[:3]) == {}
 
 
 def test_it_is_a_latent_codec(stereo: WallocStereo, speech: WallocSpeech) -> None:
