@@ -34,7 +34,7 @@ SHOW = {
 }
 """Modules and functions that measure and draw a file of a medium; imported when there is one."""
 
-CAPTION = "dB: PSNR of pixels and of surfaces, SI-SDR of sound"
+CAPTION = "dB: PSNR of pixels and surfaces; SI-SDR of sound, which Opus does not aim at"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -28,11 +28,13 @@ SIZE = 800
 """Pixels of a side of what is rendered; a sheet shows them smaller, and so smooth."""
 BAND = slice(SIZE // 8, SIZE - SIZE // 4)
 """Rows of a rendered detail that are shown."""
-ZOOM = 9
-"""How many times smaller than the mesh the ball around the detail is."""
+NEAR = 1500
+"""Vertices in the ball around the detail, or a quarter of all."""
 TINTS = np.array([[0.30, 0.46, 0.47], [0.60, 0.67, 0.52], [0.87, 0.76, 0.56], [0.98, 0.95, 0.90]])
 """Colours of heights, from the lowest to the highest point."""
-VIEW: dict[str, Any] = {"azimuth": 0, "elevation": 30}
+OBLIQUE: dict[str, Any] = {"azimuth": 35, "elevation": 20}
+ABOVE: dict[str, Any] = {"azimuth": 0, "elevation": 30}
+"""Views of things, and of landscapes."""
 
 TERRAIN = "mpl-data/sample_data/jacksboro_fault_dem.npz"
 """Heights of the Jacksboro fault in Tennessee, in metres, 344 x 403; matplotlib carries them."""
@@ -78,7 +80,8 @@ def show(path: Path, out: Path) -> Shown:
     nacre.decode(nacre.encode(_tetrahedron(), codec=CODEC))  # models and compiled code
     made = coded(nacre.load_mesh(item), out / f"{path.stem}-b{BITS}.ncr", CODEC, bits=BITS)
     ours = triangles_of(made.decoded)
-    quality = f"{surface_distance(original, ours, samples=SAMPLES).psnr_db:.1f} dB"
+    psnr = surface_distance(original, ours, samples=SAMPLES).psnr_db
+    quality = f"{psnr:.1f} dB" if np.isfinite(psnr) else "exact"
     row = made.row(f"{CODEC} b{BITS}", quality, _draco(original))
     words = f"{len(made.data):,} bytes, {quality}"
     words += f"; Draco, same grid: {row.peer_bytes:,}" if row.peer else ""
@@ -124,8 +127,10 @@ def _draco(mesh: Triangles) -> tuple[str, int]:
 def draw(columns: list[tuple[str, str, Triangles]]) -> Image.Image:
     """Meshes side by side; below each, the same detail from nearby."""
     points = columns[0][2].vertices
-    whole = Camera.around(points, **VIEW)
-    near = Camera.around(_detail(points, whole), **VIEW)
+    sides = np.ptp(points, axis=0)
+    view = ABOVE if sides[1] < min(sides[0], sides[2]) / 4 else OBLIQUE
+    whole = Camera.around(points, **view)
+    near = Camera.around(_detail(points, whole), **view)
     low, high = float(points[:, 1].min()), float(points[:, 1].max())
     pictures = [_rendered(mesh, whole, low, high) for _, _, mesh in columns]
     details = [_rendered(mesh, near, low, high)[BAND] for _, _, mesh in columns]
@@ -158,6 +163,7 @@ def _detail(points: npt.NDArray[Any], camera: Camera) -> npt.NDArray[Any]:
     ahead = np.abs(places[:, :2] - 1).max(axis=1) < 0.1
     chosen = np.flatnonzero(ahead) if ahead.any() else np.arange(len(points))
     middle = points[chosen[places[chosen, 2].argmin()]].astype(np.float64)
-    radius = np.linalg.norm(np.ptp(points, axis=0)) / 2 / ZOOM
+    distances = np.sort(np.linalg.norm(points - middle, axis=1))
+    radius = distances[min(NEAR, len(points) // 4)]
     corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     return middle + corners * radius / np.sqrt(3)

@@ -115,11 +115,18 @@ def show(path: Path, out: Path) -> Shown:
             row, decoded = _lossy(audio, path, out, quality)
             rows.append(row)
             if number == SHOWN:
-                drawn.append((f"{LOSSY} q{quality}, {row.bytes:,} bytes, {row.quality}", decoded))
                 size, opus = opus_of_size(audio, row.bytes)
-                drawn.append((f"Opus, {size:,} bytes, {sdr_db(audio, opus):.1f} dB", opus))
+                drawn.append((_words(f"{LOSSY} q{quality}", row.bytes, audio, decoded), decoded))
+                drawn.append((_words("Opus", size, audio, opus), opus))
     draw_sound.draw(drawn, out / f"{path.stem}.png")
     return Shown(path.name, raw_bytes, tuple(rows))
+
+
+def _words(codec: str, size_bytes: int, audio: Audio, decoded: Audio) -> str:
+    """What stands above a lossy recording."""
+    rate = size_bytes * 8 / 1000 / max(audio.seconds, 1e-9)
+    sdr = sdr_db(audio, decoded)
+    return f"{codec}, {size_bytes:,} bytes, {rate:.1f} kbit/s, SI-SDR {sdr:.1f} dB"
 
 
 def has_lossy() -> bool:
@@ -151,34 +158,31 @@ def sdr_db(original: Audio, decoded: Audio) -> float:
 
 def opus_of_quality(audio: Audio, sdr: float) -> tuple[str, int]:
     """Opus's name and the bytes of its smallest file of at least this SI-SDR, if it has one."""
-    low, high = map(int, RANGES[KBPS_EACH])
-    if sdr_db(audio, _opus(audio, high)[1]) < sdr:
+    opus, (low, high) = SOUND_PEERS["opus"], map(int, RANGES[KBPS_EACH])
+
+    def sized(kbps: int) -> tuple[bool, int]:
+        data = opus.encode(audio, kbps, 1)
+        return sdr_db(audio, opus.decode(data, 1)) >= sdr, len(data)
+
+    reached, size = sized(high)
+    if not reached:
         return "", 0
     while low < high:
         middle = (low + high) // 2
-        if sdr_db(audio, _opus(audio, middle)[1]) >= sdr:
-            high = middle
-        else:
-            low = middle + 1
-    return "Opus", _opus(audio, low)[0]
+        enough, smaller = sized(middle)
+        low, high, size = (low, middle, smaller) if enough else (middle + 1, high, size)
+    return "Opus", size
 
 
 def opus_of_size(audio: Audio, size_bytes: int) -> tuple[int, Audio]:
     """Bytes of the largest Opus file of at most this size (the smallest, if none is), decoded."""
-    low, high = map(int, RANGES[KBPS_EACH])
+    opus, (low, high) = SOUND_PEERS["opus"], map(int, RANGES[KBPS_EACH])
+    data = opus.encode(audio, low, 1)
     while low < high:
         middle = (low + high + 1) // 2
-        if _opus(audio, middle)[0] <= size_bytes:
-            low = middle
-        else:
-            high = middle - 1
-    return _opus(audio, low)
-
-
-def _opus(audio: Audio, kbps: int) -> tuple[int, Audio]:
-    """Size and sound of an Opus file of so many kbit/s a channel."""
-    opus = SOUND_PEERS["opus"]
-    data = opus.encode(audio, kbps, 1)
+        larger = opus.encode(audio, middle, 1)
+        fits = len(larger) <= size_bytes
+        low, high, data = (middle, high, larger) if fits else (low, middle - 1, data)
     return len(data), opus.decode(data, 1)
 
 

@@ -80,10 +80,13 @@ def draw(recordings: list[tuple[str, Audio]], path: Path) -> None:
         len(waves), 2, sharex=True, squeeze=False, gridspec_kw={"width_ratios": (1, 1.45)}
     )
     shades: Any = None
+    most_khz = recordings[0][1].sample_rate_hz / 2000
     for (left, right), (title, audio), wave in zip(grid, recordings, waves, strict=True):
         _draw_wave(left, wave, audio.seconds, top)
         left.set_title(title, loc="left", fontsize=17)
         shades = _draw_levels(right, wave, audio)
+        right.set_ylim(0, most_khz)
+        right.set_facecolor("black")
     grid[-1][0].set_xlabel("seconds", fontsize=14)
     grid[-1][1].set_xlabel("seconds", fontsize=14)
     bar = figure.colorbar(shades, ax=list(grid[:, 1]), pad=0.01, aspect=14 * len(waves))

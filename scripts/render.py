@@ -38,7 +38,7 @@ from nacre.errors import InputError, NacreError
 from nacre.transforms.nearest import Tree
 from nacre.transforms.surface_distance import box_diagonal
 
-GAP, LABEL = 8, 48
+GAP, LABEL = 8, 64
 HEAT = np.array([[0.92, 0.92, 0.92], [0.99, 0.85, 0.46], [0.94, 0.40, 0.25], [0.50, 0.0, 0.15]])
 SH0 = 0.28209479177387814
 """The spherical harmonic of degree 0: colour is 0.5 + SH0 x coefficient."""
@@ -146,8 +146,8 @@ def sheet_of(panels: list[tuple[Pixels, str, str]]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for number, (pixels, title, caption) in enumerate(panels):
         left = GAP + number * (size + GAP)
-        draw.text((left, 3), title, fill="black", font=ImageFont.load_default(18))
-        draw.text((left, 26), caption, fill="#555555", font=ImageFont.load_default(14))
+        draw.text((left, 2), title, fill="black", font=ImageFont.load_default(25))
+        draw.text((left, 34), caption, fill="#555555", font=ImageFont.load_default(19))
         sheet.paste(Image.fromarray(pixels), (left, LABEL))
     return sheet
 

@@ -138,8 +138,8 @@ def test_the_script_draws_two_files_and_their_distance(tmp_path: Path):
     done = script("a.ply", "b.ply", "--smooth", "--up", "z")
     assert done.returncode == 0, done.stderr
     sheet = np.asarray(Image.open(tmp_path / "sheet.png")).astype(int)
-    assert sheet.shape == (48 + 120 + 8, 3 * 128 + 8, 3)
-    panels = [sheet[48:168, left : left + 120] for left in (8, 136, 264)]
+    assert sheet.shape == (64 + 120 + 8, 3 * 128 + 8, 3)
+    panels = [sheet[64:184, left : left + 120] for left in (8, 136, 264)]
     assert np.abs(panels[0] - panels[1]).max() > 10
     assert (panels[2].max(axis=2) - panels[2].min(axis=2)).max() > 60, "coloured by distance"
     failed = script("absent.ply")
