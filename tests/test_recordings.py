@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 
 import nacre
 from nacre.cli import run
+from nacre.codecs.adaptive_audio import AdaptiveAudio, AdaptiveAudioSettings
 from nacre.errors import ChecksumMismatch, FormatError, InputError, Truncated
 from nacre.media.audio import Audio, AudioMetadata, RawFormat, open_audio
-from nacre.recordings import span_of
+from nacre.recordings import Recording, encode_recording, span_of
 from nacre.stream import (
     AudioShape,
     OpenStream,
@@ -141,6 +142,27 @@ def test_only_the_frames_that_are_needed_are_read() -> None:
     assert np.array_equal(part.samples, SAMPLES[:, 2 * FRAME : 3 * FRAME])
     with pytest.raises(ChecksumMismatch, match="frame 3"):
         nacre.decode(broken, start=2 * FRAME / RATE, stop=3 * FRAME / RATE + 0.01)
+
+
+class Plain:
+    """A codec of another package that knows only how to decode all."""
+
+    name, number, medium, lossless = "plain", 64, "audio", True
+    models, settings = (), AdaptiveAudioSettings
+
+    def encode(self, item: Audio, settings: AdaptiveAudioSettings) -> Stream:
+        return AdaptiveAudio().encode(item, settings)
+
+    def decode(self, stream: Stream, *, region: Any = None) -> Audio:
+        return AdaptiveAudio().decode(stream, region=region)
+
+
+def test_codecs_that_know_no_pieces_are_cut_too() -> None:
+    with open_audio(SOUND) as reader:
+        stream = encode_recording(Plain(), reader, AdaptiveAudioSettings(1))
+    assert stream.to_stream().to_bytes() == DATA
+    with Recording(stream, Plain(), start=12.5, stop=15.5) as recording:
+        assert np.array_equal(recording.audio().samples, SAMPLES[:, 1250:1550])
 
 
 def test_pictures_have_no_seconds() -> None:

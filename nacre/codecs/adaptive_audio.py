@@ -39,6 +39,8 @@ from nacre.limits import threads_wanted
 from nacre.media.audio import Audio, AudioMetadata, AudioReader, open_audio
 from nacre.stream import AudioShape, OpenStream, Stream
 
+_SAMPLES_AT_ONCE = 1 << 25
+
 FAST = 3
 """Up to this effort integers alone predict."""
 
@@ -90,7 +92,7 @@ class AdaptiveAudio:
         predictor = CASCADE if settings.effort <= FAST else REGRESSIONS
         blocks = reader.blocks(frame_length(reader.shape))
         payload = encode_payload(
-            blocks, reader.shape, predictor=predictor, threads=threads_wanted()
+            blocks, reader.shape, predictor=predictor, threads=_threads(reader.shape)
         )
         sections = tuple(reader.metadata.to_sections())
         return OpenStream(self.number, None, reader.shape, sections, payload)
@@ -148,7 +150,10 @@ class AdaptiveAudio:
         digest = hashlib.md5(usedforsecurity=False)
         place = indices.start * length
         decoded = decode_frames(
-            frames, indices, threads=threads_wanted(), damaged=None if damaged is None else tell
+            frames,
+            indices,
+            threads=_threads(frames.shape),
+            damaged=None if damaged is None else tell,
         )
         for block in decoded:
             digest.update(pcm_of(block, frames.shape.depth))
@@ -170,6 +175,11 @@ class AdaptiveAudio:
     def notes(self, stream: OpenStream) -> tuple[str, ...]:
         """Nothing is changed."""
         return ()
+
+
+def _threads(shape: AudioShape) -> int:
+    """Frames to work on at once: as many as is wanted, yet few of long ones, for their memory."""
+    return min(threads_wanted(), max(1, _SAMPLES_AT_ONCE // (frame_length(shape) * shape.channels)))
 
 
 def _shape(stream: Stream | OpenStream) -> AudioShape:
