@@ -8,27 +8,20 @@ The settings of lossy codecs are searched file by file, so that figures need no 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nacre.bench.peers import RANGES, Candidate
 from nacre.bench.records import Record
 from nacre.bench.runner import Plan, failed, timed
 from nacre.errors import InputError
 
-TRIALS = 16
-"""Encodings at most for a file, codec and rate."""
+TRIALS = 14
+"""Encodings at most for a file, codec and rate, beside those of the ends of its scale."""
 NEAR = 0.005
 """Share of the bytes aimed at that is near enough to stop."""
-
-
-class Found(NamedTuple):
-    """A setting, and the file that it gives."""
-
-    setting: float
-    data: bytes
 
 
 def run_at_equal_bytes(
@@ -69,12 +62,15 @@ def _of_file(plan: Plan, path: Path, rates: Sequence[float]) -> Iterator[Record]
         for rate in rates:
             yield from (failed(plan, one, rate, path, error) for one in plan.candidates)
         return
+    sizes: dict[str, dict[float, int]] = {one.name: {} for one in plan.candidates}
     for rate in rates:
         aim = round(125 * rate * audio.seconds)
         for place, one in enumerate(plan.candidates):
             try:
-                found = closest(one, audio, aim, plan.threads, at_most=place == 0)
-                record = _record(plan, one, found, rate, aim, path, audio)
+                setting = closest(
+                    one, audio, aim, plan.threads, at_most=place == 0, sizes=sizes[one.name]
+                )
+                record = _record(plan, one, setting, rate, aim, path, audio)
             except Exception as error:  # whatever a codec does, the others are measured
                 yield failed(plan, one, rate, path, error)
                 if place == 0:
@@ -84,11 +80,13 @@ def _of_file(plan: Plan, path: Path, rates: Sequence[float]) -> Iterator[Record]
                 continue
             yield record
             if place == 0:
-                aim = len(found.data)
+                aim = record.bytes or aim
 
 
-def closest(one: Candidate, thing: Any, aim: int, threads: int, *, at_most: bool) -> Found:
-    """The setting whose file is nearest to ``aim`` bytes; the ends of the scale are tried first.
+def closest(
+    one: Candidate, thing: Any, aim: int, threads: int, *, at_most: bool, sizes: dict[float, int]
+) -> float:
+    """The setting whose file is nearest to ``aim`` bytes.
 
     Args:
         one: whose bytes grow with its quality.
@@ -96,37 +94,52 @@ def closest(one: Candidate, thing: Any, aim: int, threads: int, *, at_most: bool
         aim: in bytes.
         threads: for the codec.
         at_most: larger files count only where there is no other.
+        sizes: of ``thing``'s files by setting, as far as they are known; more are added.
     """
-    low, high = RANGES[one.scale]
-    tried: list[Found] = []
+    for end in RANGES[one.scale]:
+        if end not in sizes:
+            sizes[end] = len(one.encode(thing, end, threads))
 
-    def attempt(setting: float) -> int:
-        tried.append(Found(setting, one.encode(thing, setting, threads)))
-        return len(tried[-1].data)
+    def loss(setting: float) -> tuple[bool, float]:
+        return at_most and sizes[setting] > aim, abs(math.log(sizes[setting] / aim))
 
-    def loss(found: Found) -> tuple[bool, float]:
-        size = len(found.data)
-        return at_most and size > aim, abs(math.log(size / aim))
+    for trial in range(TRIALS):
+        best = min(sizes, key=loss)
+        over, distance = loss(best)
+        below = max((x for x in sizes if sizes[x] <= aim), default=None)
+        above = min((x for x in sizes if sizes[x] > aim), default=None)
+        near = distance <= NEAR and not over
+        if near or below is None or above is None or not below < above:
+            break
+        setting = _between(below, above, _share(sizes, below, above, aim) if trial % 3 else 0.5)
+        if setting in sizes:
+            break
+        sizes[setting] = len(one.encode(thing, setting, threads))
+    return min(sizes, key=loss)
 
-    if attempt(low) < aim and attempt(high) > aim:
-        while len(tried) < TRIALS:
-            # Rates are searched by ratio, qualities by difference.
-            middle = math.sqrt(low * high) if low > 0 else (low + high) / 2
-            size = attempt(middle)
-            low, high = (middle, high) if size <= aim else (low, middle)
-            if abs(size / aim - 1) <= NEAR and not (at_most and size > aim):
-                break
-    return min(tried, key=loss)
+
+def _share(sizes: Mapping[float, int], below: float, above: float, aim: int) -> float:
+    """Where ``aim`` lies between two sizes, by ratios; not at either end."""
+    whole = math.log(sizes[above] / sizes[below])
+    share = math.log(aim / sizes[below]) / whole if whole else 0.5
+    return min(max(share, 0.02), 0.98)
+
+
+def _between(below: float, above: float, share: float) -> float:
+    """Rates go by ratio, qualities by difference."""
+    if below > 0:
+        return below * math.exp(share * math.log(above / below))
+    return below + share * (above - below)
 
 
 def _record(
-    plan: Plan, one: Candidate, found: Found, rate: float, aim: int, path: Path, audio: Any
+    plan: Plan, one: Candidate, setting: float, rate: float, aim: int, path: Path, audio: Any
 ) -> Record:
-    """The file that was found, encoded once more for the time that it takes."""
-    encoding, data = timed(plan.repeats, one.encode, audio, found.setting, plan.threads)
+    """What a file at the setting that was found is like."""
+    encoding, data = timed(plan.repeats, one.encode, audio, setting, plan.threads)
     decoding, decoded = timed(plan.repeats, one.decode, data, plan.threads)
-    figures = plan.medium.distances(one, audio, decoded, found.setting)
-    more = {"setting": found.setting, "aim_bytes": aim}
+    figures = plan.medium.distances(one, audio, decoded, setting)
+    more = {"setting": setting, "aim_bytes": aim}
     record = Record(
         one.name, one.medium, rate, path.relative_to(plan.folder).as_posix(), len(data),
         plan.medium.units(audio), {**figures, **more}, encoding.wall, decoding.wall,

@@ -30,11 +30,11 @@ Decode = Callable[[bytes, int], Any]
 
 PERCENT = "0 to 100"
 BPP = "bits per pixel"
-BITS = "bits of a grid"
+BITS = "bits of a grid, 8 to 24"
 KBPS = "kbit/s"
 KBPS_EACH = "kbit/s a channel"
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {PERCENT: (0, 100), BPP: (2**-20, 2**20), BITS: (1, 30), KBPS: (1, 4096), KBPS_EACH: (6, 256)}
+    {PERCENT: (0, 100), BPP: (2**-20, 2**20), BITS: (8, 24), KBPS: (1, 4096), KBPS_EACH: (6, 256)}
 )
 """Of the qualities of each scale."""
 

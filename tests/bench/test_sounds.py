@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,14 +168,31 @@ def test_files_of_equal_bytes(folder, capsys):
 def test_the_search_keeps_below_where_it_must():
     audio = recording(seconds=2)
     opus = SOUND_PEERS["opus"]
-    found = closest(opus, audio, 6000, 1, at_most=True)
-    assert len(found.data) <= 6000
-    assert len(found.data) > 5700
-    assert len(found.data) == len(opus.encode(audio, found.setting, 1))
-    near = closest(opus, audio, 6000, 1, at_most=False)
-    assert abs(len(near.data) / 6000 - 1) < max(NEAR, 0.02)
-    tiny = closest(opus, audio, 10, 1, at_most=True)
-    assert tiny.setting == 6
+    sizes: dict[float, int] = {}
+    found = closest(opus, audio, 6000, 1, at_most=True, sizes=sizes)
+    assert len(opus.encode(audio, found, 1)) == sizes[found]
+    assert 5700 < sizes[found] <= 6000
+    assert len(sizes) < 13
+    near = closest(opus, audio, 7000, 1, at_most=False, sizes=sizes)
+    assert abs(sizes[near] / 7000 - 1) < max(NEAR, 0.02)
+    assert closest(opus, audio, 10, 1, at_most=True, sizes=sizes) == 6
+    assert closest(opus, audio, 10**9, 1, at_most=True, sizes=sizes) == 256
+
+
+@pytest.mark.parametrize("aim", [1, 137, 1000, 5000, 9999, 10**6])
+def test_the_search_meets_any_aim(aim):
+    """A codec whose bytes are known: quality q gives 100 times 100^(q / 100)."""
+    one = replace(
+        SOUND_PEERS["vorbis"], encode=lambda thing, q, threads: bytes(int(100 * 100 ** (q / 100)))
+    )
+    for at_most in (False, True):
+        sizes: dict[float, int] = {}
+        found = closest(one, None, aim, 1, at_most=at_most, sizes=sizes)
+        if 100 <= aim <= 10000:
+            assert abs(sizes[found] / aim - 1) < 0.01
+            assert sizes[found] <= aim or not at_most
+        else:
+            assert found == (0 if aim < 100 else 100)
 
 
 @pytest.mark.parametrize(
