@@ -94,7 +94,8 @@ def write_gltf(scene: Scene, *, binary_name: str | None = None) -> tuple[bytes, 
         InputError: the document does not go with the meshes.
     """
     if "asset" in scene.document:
-        prepared, document = scene, copy.deepcopy(dict(scene.document))
+        prepared = replace(scene, meshes=tuple(_of_vertices(mesh) for mesh in scene.meshes))
+        document = copy.deepcopy(dict(scene.document))
     else:
         prepared, document = _new_document(scene)
     writer = _Writer(document)
@@ -110,6 +111,11 @@ def write_gltf(scene: Scene, *, binary_name: str | None = None) -> tuple[bytes, 
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
     content = bytes(writer.binary)
     return (text, content) if binary_name is not None else (_glb(text, content), b"")
+
+
+def _of_vertices(mesh: Mesh) -> Mesh:
+    """``mesh`` with no attributes of corners, as of one whose vertices were joined."""
+    return split_corners(mesh) if any(a.domain == "corner" for a in mesh.attributes) else mesh
 
 
 def _glb(text: bytes, content: bytes) -> bytes:

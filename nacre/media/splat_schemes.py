@@ -145,7 +145,13 @@ def sigmoid(x: npt.NDArray[Any]) -> Floats:
 
 def bundle(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Harmonics of channels ``[N, 3 K]`` as float32 ``[N, K, 3]``."""
-    return values.reshape(len(values), values.shape[1] // 3, 3).astype(np.float32)
+    return single(values.reshape(len(values), values.shape[1] // 3, 3))
+
+
+def single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """As float32; what is too large for that, as in a damaged scheme, becomes infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -229,10 +235,10 @@ class Grid:
         scale, opacity, colour, harmonic = self.channels
         values = quantized.values
         return {
-            "positions": self.coordinates(quantized.points).astype(np.float32),
-            "log_scales": scale.dequantize(values[:, :3]).astype(np.float32),
+            "positions": single(self.coordinates(quantized.points)),
+            "log_scales": single(scale.dequantize(values[:, :3])),
             "opacities": logit(opacity.dequantize(values[:, 3])),
-            "sh0": colour.dequantize(values[:, 4:7]).astype(np.float32),
+            "sh0": single(colour.dequantize(values[:, 4:7])),
             "rotations": quaternions(values, self.order, self.component),
             "shN": bundle(harmonic.dequantize(values[:, 11:])),
             "antialiased": self.antialiased,

@@ -144,12 +144,15 @@ def test_the_medium_is_that_of_the_files(folder: Path, capsys: Capture):
         ("in/a.png --codecs draco-10", "no such file"),
         ("in --codecs draco-10,jpeg", "jpeg is for the medium image, not for meshes"),
         ("in --codecs draco-10 --halve", "cannot be halved"),
-        ("in --codecs draco-10 --bits 31", "off its scale, bits of a grid"),
+        ("in --codecs draco-10 --bits 25", "off its scale, bits of a grid, 8 to 24"),
+        ("in --codecs circuit-mesh --bits 11,7", "quality 7.0 is off its scale"),
         ("in/a.ply --codecs jpeg --bits 9", "--bits is for meshes"),
         ("in --codecs draco-10:effort=2", "takes no options"),
     ):
         assert command_line(["bench", *arguments.split(), "--out", "o"]) == 2
-        assert says in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert says in error
+        assert error.count("\n") == 1
 
 
 def test_a_bad_mesh_is_reported_and_the_rest_is_measured(folder: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,22 @@ def test_all_of_a_glb_comes_back() -> None:
         assert content(again, view) == content(data, sampler)
     assert after["accessors"][0]["max"] == [1, 1, 0]
     assert same_scene(scene, load_mesh(again))
+
+
+def test_joined_vertices_are_split_again() -> None:
+    scene = load_mesh(box_glb())
+    (uv,) = scene.mesh.attributes
+    index = np.array([[0, 1, 2], [3, 2, 3]], np.int32)
+    seam = replace(uv, domain="corner", index=index)
+    joined = replace(scene, meshes=(replace(scene.mesh, attributes=(seam,)),))
+    again = load_mesh(to_files(joined, Path("x.glb"))[0][1])
+    assert len(again.mesh.vertices) == 5
+    (found,) = again.mesh.attributes
+    assert (found.name, found.domain) == ("TEXCOORD_0", "vertex")
+    corners = found.of_corners(again.mesh.faces), again.mesh.vertices[again.mesh.faces]
+    assert np.array_equal(corners[0], uv.values[index])
+    assert np.array_equal(corners[1], scene.mesh.vertices[scene.mesh.faces])
+    assert again.document["nodes"] == scene.document["nodes"]
 
 
 def test_nodes_place_and_mirror() -> None:

@@ -25,7 +25,7 @@ from nacre.media.splat import (
     load_splats,
     read_scheme,
 )
-from nacre.media.splat_schemes import Quantized
+from nacre.media.splat_schemes import Even, Grid, Quantized
 from nacre.media.splat_sog import SogScheme, to_sog, write_sog
 from nacre.media.splat_spz import SpzScheme, read_spz, to_spz, write_spz
 
@@ -306,3 +306,15 @@ def test_heads() -> None:
     for name in NAMES:
         assert is_splats(load_splats(scene(2)).to_bytes(name)[:4096])
     assert not is_splats(b"ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nend_header\n")
+
+
+def test_steps_that_lead_beyond_float32_give_infinities() -> None:
+    """What a damaged grid says must not be a warning on the terminal."""
+    far = Even(16, 9e29, 3.4028e38)
+    grid = Grid(1, 24, (3.4e38, 0.0, 0.0), 1e29, (far, far, far, far), 8)
+    assert Grid.from_bytes(grid.to_bytes()) == grid
+    values = np.full((2, len(grid.bits)), (1 << 16) - 1, np.int64)
+    values[:, 7] = 3
+    floats = grid.floats(Quantized(grid, np.full((2, 3), (1 << 24) - 1), values))
+    for name in ("positions", "log_scales", "sh0", "shN"):
+        assert np.isinf(floats[name]).any()

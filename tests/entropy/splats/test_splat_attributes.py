@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import float64, int64, njit
 
+from nacre.entropy.splats import learning, rotations, rows, values
 from nacre.entropy.splats.attributes import Layout, decode_attributes, encode_attributes
 from nacre.entropy.splats.neighbours import EARLIER, NEAR, neighbours
+from nacre.entropy.splats.neighbours import _search as search
 from nacre.entropy.splats.palette import decode_table, encode_table
 from nacre.entropy.splats.rotations import POINTS, STEPS, circles, matrix_of
 from nacre.errors import FormatError, InputError
@@ -169,3 +174,36 @@ def test_tables_out_of_range_and_damaged() -> None:
     data = encode_table(np.random.default_rng(3).integers(0, 256, (50, 3)), 8)
     with pytest.raises(FormatError):
         decode_table(data[:-9], 50, 3, 8)
+
+
+def assembly_of(function: Any, *signatures: Any) -> str:
+    """As ``compiled`` makes it, but not from the cache, which keeps no assembly."""
+    fresh = njit(nogil=True, _nrt=False)(function.py_func)
+    for signature in signatures:
+        fresh.compile(signature)
+    return "".join(fresh.inspect_asm().values())
+
+
+def is_strict(assembly: str) -> bool:
+    """Whether products are rounded before they are added."""
+    assert "mul" in assembly
+    return not any(word in assembly for word in ("fmadd", "fmsub", "fnmadd", "fnmsub", "fmla"))
+
+
+def test_nothing_is_contracted_to_a_fused_multiply_add() -> None:
+    row, square, number = float64[::1], float64[:, ::1], float64
+    assert is_strict(assembly_of(learning.dot, (row, row, int64)))
+    assert is_strict(assembly_of(learning.gain_of, (square, row, int64, number, row)))
+    assert is_strict(assembly_of(rotations.times, (row, row, row)))
+    assert is_strict(assembly_of(values.cumulative, (number, number, number)))
+
+
+@pytest.mark.slow
+def test_nothing_is_contracted_in_all_that_codes_a_row() -> None:
+    shape, points = layout(9), np.random.default_rng(3).normal(size=(40, 3))
+    encode_attributes(points, random_values(shape, 40), shape)
+    for function in (rows.code_rows, search):
+        (signature,) = function.nopython_signatures  # type: ignore[attr-defined]
+        assembly = assembly_of(function, signature.args)
+        assert len(assembly) > 40_000, "what is called is not among it"
+        assert is_strict(assembly)
