@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +68,18 @@ def sound_table(records: Sequence[Record], *, command: str, reference: str | Non
             first one.
     """
     kept = counted(records)
-    exact = [record for record in kept if record.metrics["identical"]]
-    lossy = _lossy(kept)
-    # A lossy codec may give back silence exactly.
-    inexact = {(record.codec, record.quality) for record in lossy}
-    exact = [record for record in exact if (record.codec, record.quality) not in inexact]
+    # A lossy codec may give back silence exactly, so codecs count, not files.
+    inexact = {(record.codec, record.quality) for record in _lossy(kept)}
+    exact = [record for record in kept if (record.codec, record.quality) not in inexact]
     lossy = [record for record in kept if (record.codec, record.quality) in inexact]
     parts = [_head(records, kept, command)]
+    names = _codecs(exact)
+    against = next((one for one in (reference, REFERENCE, *names) if one in names), "")
     if exact:
-        names = _codecs(exact)
-        wanted = (reference, REFERENCE)
-        against = next((one for one in wanted if one in names), names[0])
         parts += [_lossless(exact, against), _files(exact, against)]
     if lossy:
-        parts += [_distances(lossy), same_bytes_table(lossy)]
+        sizes = {record.file: record.bytes or 0 for record in exact if record.codec == against}
+        parts += [_distances(lossy, against, sizes), same_bytes_table(lossy)]
     if any(record.error is not None for record in records):
         parts.append(errors_table(records))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -163,23 +161,28 @@ def _files(records: Sequence[Record], against: str) -> str:
     return "\n".join(lines)
 
 
-def _distances(records: Sequence[Record]) -> str:
+def _distances(records: Sequence[Record], against: str, lossless: Mapping[str, int]) -> str:
+    """Means by codec and quality; ``lossless`` has the bytes of each file by ``against``, or is
+    empty."""
     known = _known_columns(records)
     lines = [
         "## Rate and distortion",
         "",
-        f"| codec | quality | kbit/s | PCM to file | {' | '.join(c.head for c in known)} "
-        "| samples late | encode x | decode x |",
-        "|---|---:|---:|---:|" + "---:|" * len(known) + "---:|---:|---:|",
+        "| codec | quality | kbit/s | PCM to file "
+        + (f"| of {against} " if lossless else "")
+        + f"| {' | '.join(c.head for c in known)} | samples late | encode x | decode x |",
+        "|---|---:|---:|---:|" + "---:|" * (len(known) + bool(lossless)) + "---:|---:|---:|",
     ]
     for codec, quality in dict.fromkeys((record.codec, record.quality) for record in records):
         own = [r for r in records if (r.codec, r.quality) == (codec, quality)]
         pcm = sum(_figure(record, "pcm_bytes") for record in own)
         cells = [_cell(_mean(own, column.name), column.digits) for column in known]
         lags = [int(_figure(record, "lag_samples")) for record in own]
+        size = sum(record.bytes or 0 for record in own)
+        share = f"| {100 * size / sum(lossless.values()):.1f} % " if lossless else ""
         lines.append(
             f"| {codec} | {'' if quality is None else f'{quality:g}'} | {kbps(own):.1f} "
-            f"| {pcm / sum(r.bytes or 0 for r in own):.1f} | {' | '.join(cells)} "
+            f"| {pcm / size:.1f} {share}| {' | '.join(cells)} "
             f"| {_range(lags)} | {_speed(own, 'encode')} | {_speed(own, 'decode')} |"
         )
     return "\n".join(lines)

@@ -143,7 +143,10 @@ def test_a_run_says_bytes_and_distances(folder, capsys):
         rows = [r for r in records if (r["codec"], r["quality"]) == ("opus", quality)]
         kbps = 8 * sum(r["bytes"] for r in rows) / sum(r["seconds"] for r in rows) / 1000
         mean = np.mean([r["si_sdr_db"] for r in rows])
-        assert re.search(rf"\| opus \| {quality} \| {kbps:.1f} \| [\d.]+ \| {mean:.2f} \|", out)
+        share = f"{100 * sum(r['bytes'] for r in rows) / flac:.1f} %"
+        assert re.search(
+            rf"\| opus \| {quality} \| {kbps:.1f} \| [\d.]+ \| {share} \| {mean:.2f} \|", out
+        )
     with Image.open("o/rate_distortion.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
 
