@@ -291,7 +291,7 @@ def load_codec(
     Args:
         name_or_number: such as ``"walloc-rgb"`` or ``1``.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto``: an accelerator if there is one.
-            A codec without weights always works on the CPU.
+            A codec without weights, or whose ``cpu_only`` is true, always works on the CPU.
         model: a model's name, path or id; None is the codec's own default.
 
     Raises:
@@ -311,6 +311,8 @@ def load_codec(
         device = "cpu" if device == "auto" else device
         if model is None:
             return _build(loaded, resolve_device(device), None, "")
+    if getattr(loaded, "cpu_only", False):
+        device = "cpu"
     card = find_model(loaded.models[0] if model is None else model, codec=found.name)
     return _build(loaded, resolve_device(device), card.path, card.id)
 

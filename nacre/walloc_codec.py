@@ -112,6 +112,7 @@ class WallocAudio:
     mode: ClassVar[Mode]
     medium: ClassVar[str] = "audio"
     lossless: ClassVar[bool] = False
+    cpu_only: ClassVar[bool] = True
     settings: ClassVar[type] = WallocAudioSettings
 
     def __init__(self, device: str = "cpu", model: str | Path | None = None) -> None:
