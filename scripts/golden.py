@@ -30,6 +30,7 @@ import golden_sounds
 from hostile import hostile_streams
 from hostile_scenes import hostile_scenes
 from hostile_sounds import hostile_sounds
+from hostile_spectra import hostile_spectra
 
 from nacre.entropy.circuits.integer import IntegerCircuit
 from nacre.entropy.circuits.model import random_hclt
@@ -368,7 +369,7 @@ def main() -> None:
             data = streams[sound.name] = golden_sounds.encode_sound(sound)
             entries[sound.name] = golden_sounds.record_sound(sound, data)
         write_drawer(drawer, streams, entries)
-    bad = [*hostile_streams(), *hostile_scenes(), *hostile_sounds()]
+    bad: list[Any] = [*hostile_streams(), *hostile_scenes(), *hostile_sounds(), *hostile_spectra()]
     write_drawer(
         "hostile",
         {each.name: each.data for each in bad},

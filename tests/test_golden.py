@@ -51,7 +51,13 @@ def test_sounds_decode_to_what_the_manifest_records(file: File) -> None:
     (sound,) = decode_all(file.data)
     script = golden_script("golden_sounds")
     assert script.digest_metadata(sound.metadata) == file.entry["metadata"]
-    assert script.digest_sound(sound) == file.entry["sha256"]
+    if "sha256" in file.entry:
+        assert script.digest_sound(sound) == file.entry["sha256"]
+        return
+    assert str(sound.shape) == file.entry["shape"]
+    expected = np.array(file.entry["samples"].split(), np.int32).reshape(sound.channels, -1)
+    full_scale = 1 << (sound.depth - 1)
+    assert np.abs(script.some_of(sound) - expected).max(initial=0) <= full_scale / 1000
 
 
 @pytest.mark.parametrize("file", [f for f in PICTURES if not f.entry["archive"]], ids=str)
