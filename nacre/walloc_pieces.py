@@ -19,6 +19,7 @@ from nacre.errors import InputError
 from nacre.media.audio import AudioReader
 from nacre.stream import AudioShape
 from nacre.transforms.lapped import join
+from nacre.transforms.resample import reach, resample
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,23 +64,7 @@ def level_of(reader: AudioReader) -> float:
 def _margin(ratio: Fraction) -> int:
     """Samples beside a piece that its resampled samples depend on, a whole number of periods."""
     old, new = ratio.denominator, ratio.numerator
-    reach = math.ceil(_FILTER_WIDTH * old / min(old, new) / 0.94) + 1
-    return -(-reach // old) * old
-
-
-def _convert(values: Floats, ratio: Fraction) -> Floats:
-    import torch
-    import torchaudio.functional  # type: ignore[import-untyped]
-
-    out = torchaudio.functional.resample(
-        torch.from_numpy(np.ascontiguousarray(values)),
-        ratio.denominator,
-        ratio.numerator,
-        lowpass_filter_width=_FILTER_WIDTH,
-        rolloff=0.94,
-    )
-    result: Floats = out.numpy()
-    return result
+    return -(-(reach(new, old) + 1) // old) * old
 
 
 def resampled(blocks: Iterable[Floats], ratio: Fraction) -> Iterator[Floats]:
@@ -94,13 +79,13 @@ def resampled(blocks: Iterable[Floats], ratio: Fraction) -> Iterator[Floats]:
         held = block if held is None else np.concatenate([held, block], axis=1)
         ready = (held.shape[1] - known - margin) // old * old
         if ready > 64 * margin or ready > 1 << 18:
-            out = _convert(held[:, : known + ready + margin], ratio)
+            out = resample(held[:, : known + ready + margin], new, old)
             yield out[:, known // old * new : (known + ready) // old * new]
             kept = min(margin, known + ready)
             held, known = held[:, known + ready - kept :], kept
     if held is not None and held.shape[1] > known:
         whole = -(-(held.shape[1] - known) * new // old)
-        out = _convert(np.pad(held, ((0, 0), (0, old))), ratio)
+        out = resample(np.pad(held, ((0, 0), (0, old))), new, old)
         start = known // old * new
         yield out[:, start : start + whole]
 
