@@ -41,12 +41,14 @@ def dct4(blocks: Floats) -> Floats:
     True
     """
     size = blocks.shape[-1]
-    packed = (blocks[..., ::2] + 1j * blocks[..., ::-2]) * _twiddle(size)
+    packed = np.empty((*blocks.shape[:-1], size // 2), np.complex128)
+    packed.real, packed.imag = blocks[..., ::2], blocks[..., ::-2]
+    packed *= _twiddle(size)
     turned = np.fft.fft(packed, axis=-1)
     turned *= _twiddle(size) * np.sqrt(2 / size)
     out = np.empty(blocks.shape)
     out[..., ::2] = turned.real
-    out[..., ::-2] = -turned.imag
+    np.negative(turned.imag, out=out[..., ::-2])
     return out
 
 
@@ -74,7 +76,8 @@ def _within(frames: Floats, splits: Splits, sign: int) -> None:
     channels, _, frame = frames.shape
     for split in np.unique(splits[splits > 0]):
         chosen = np.flatnonzero(splits == split)
-        blocks = frames[:, chosen].reshape(channels, len(chosen), 1 << split, -1)
+        own = frames if len(chosen) == len(splits) else frames[:, chosen]
+        blocks = own.reshape(channels, len(chosen), 1 << split, -1)
         size = frame >> split
         left, right = blocks[:, :, :-1], blocks[:, :, 1:]
         half = size // 2
@@ -82,7 +85,8 @@ def _within(frames: Floats, splits: Splits, sign: int) -> None:
         before, after = left[..., : half - 1 : -1].copy(), right[..., :half].copy()
         right[..., :half] = cosine * after + sign * sine * before
         left[..., : half - 1 : -1] = cosine * before - sign * sine * after
-        frames[:, chosen] = blocks.reshape(channels, len(chosen), frame)
+        if own is not frames:
+            frames[:, chosen] = blocks.reshape(channels, len(chosen), frame)
 
 
 def _between(frames: Floats, splits: Splits, sign: int) -> None:
@@ -102,8 +106,11 @@ def _between(frames: Floats, splits: Splits, sign: int) -> None:
 def _blockwise(frames: Floats, splits: Splits) -> Floats:
     """DCT-IV of each block."""
     channels, _, frame = frames.shape
+    kinds = np.unique(splits)
+    if len(kinds) == 1:
+        return dct4(frames.reshape(channels, -1, frame >> int(kinds[0]))).reshape(frames.shape)
     out = np.empty_like(frames)
-    for split in np.unique(splits):
+    for split in kinds:
         chosen = splits == split
         blocks = frames[:, chosen].reshape(channels, -1, frame >> int(split))
         out[:, chosen] = dct4(blocks).reshape(channels, -1, frame)

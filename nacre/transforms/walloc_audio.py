@@ -116,10 +116,15 @@ def choose_angles(coefficients: Floats, edges: tuple[int, ...]) -> Int32s:
 
 def rotate(coefficients: Floats, angles: Int32s, bands: npt.NDArray[np.int64], sign: int) -> Floats:
     """A pair ``[2, F, frame]`` turned by its angles (1) or back (-1)."""
-    turn = angles[bands] * (np.pi / ANGLES)
-    cosine, sine = np.cos(turn), sign * np.sin(turn)
+    turn = angles * (np.pi / ANGLES)
+    cosine, sine = np.cos(turn)[bands], (sign * np.sin(turn))[bands]
     first, second = coefficients
-    return np.stack([cosine * first + sine * second, cosine * second - sine * first])
+    out = np.empty(coefficients.shape)
+    np.multiply(cosine, first, out=out[0])
+    out[0] += sine * second
+    np.multiply(cosine, second, out=out[1])
+    out[1] -= sine * first
+    return out
 
 
 def choose_splits(
