@@ -21,7 +21,7 @@ from nacre.errors import InputError
 from nacre.media.audio import Audio, load_audio
 from nacre.media.audio_kinds import EXTENSIONS
 
-CODECS = "adaptive-audio:effort=1,adaptive-audio,flac,opus,vorbis,mp3"
+CODECS = "adaptive-audio:effort=1,adaptive-audio,flac,walloc-stereo,opus,vorbis,mp3"
 
 
 def load_sound(path: Path) -> Audio:
