@@ -34,7 +34,8 @@ SHOW = {
 }
 """Modules and functions that measure and draw a file of a medium; imported when there is one."""
 
-CAPTION = "dB: PSNR of pixels and surfaces; SI-SDR of sound, which Opus does not aim at"
+CAPTION = """dB: PSNR of pixels and surfaces, SI-SDR of sound
+(Opus does not aim at that); seconds of CPU time"""
 
 
 def main(arguments: list[str] | None = None) -> int:

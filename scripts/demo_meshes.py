@@ -26,8 +26,6 @@ SAMPLES = 10_000
 """Points of each surface between which distances are measured."""
 SIZE = 800
 """Pixels of a side of what is rendered; a sheet shows them smaller, and so smooth."""
-BAND = slice(SIZE // 8, SIZE - SIZE // 4)
-"""Rows of a rendered detail that are shown."""
 NEAR = 1500
 """Vertices in the ball around the detail, or a quarter of all."""
 TINTS = np.array([[0.30, 0.46, 0.47], [0.60, 0.67, 0.52], [0.87, 0.76, 0.56], [0.98, 0.95, 0.90]])
@@ -133,7 +131,8 @@ def draw(columns: list[tuple[str, str, Triangles]]) -> Image.Image:
     near = Camera.around(_detail(points, whole), **view)
     low, high = float(points[:, 1].min()), float(points[:, 1].max())
     pictures = [_rendered(mesh, whole, low, high) for _, _, mesh in columns]
-    details = [_rendered(mesh, near, low, high)[BAND] for _, _, mesh in columns]
+    band = slice(SIZE // 8, SIZE - SIZE // 4)
+    details = [_rendered(mesh, near, low, high)[band] for _, _, mesh in columns]
     inside = _filled(pictures[0])
     return sheet_of(
         [

@@ -30,7 +30,7 @@ class Row:
         codec: with its settings.
         bytes: size of the file.
         quality: ``exact``, or a figure with its unit.
-        encode_seconds, decode_seconds: one run.
+        encode_seconds, decode_seconds: CPU time of one run.
         verified: by :func:`nacre.verify`.
         peer: what else makes a file of the same quality; "" when there is nothing.
         peer_bytes: the size of that.
@@ -68,7 +68,7 @@ class Coded:
     Attributes:
         data: the file.
         decoded: what came back.
-        encode_seconds, decode_seconds: one run.
+        encode_seconds, decode_seconds: CPU time of one run.
         verified: by :func:`nacre.verify`, against what went in.
     """
 
@@ -86,13 +86,13 @@ class Coded:
 
 def coded(item: Any, stream: Path, codec: str, **settings: Any) -> Coded:
     """``item`` as the file ``stream``, and back."""
-    start = time.perf_counter()
+    start = time.process_time()
     data = nacre.encode(item, codec=codec, **settings)
-    encoded = time.perf_counter()
+    encoded = time.process_time()
     stream.write_bytes(data)
-    begin = time.perf_counter()
+    begin = time.process_time()
     decoded = nacre.decode(stream)
-    end = time.perf_counter()
+    end = time.process_time()
     verified = nacre.verify(stream, original=item).ok
     return Coded(data, decoded, encoded - start, end - begin, verified)
 

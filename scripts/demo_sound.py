@@ -20,7 +20,9 @@ from nacre.registry import CODECS, find_model
 
 Floats = npt.NDArray[np.float64]
 
-EXACT, LOSSY = "adaptive-audio", "walloc-stereo"
+EXACT, LOSSY, SPEECH = "adaptive-audio", "walloc-stereo", "walloc-speech"
+SPEECH_HZ = 16_000
+"""Up to this rate, one channel is taken for speech."""
 QUALITIES = (40, 55)
 SHOWN = 0
 """Of the lossy qualities, the one that is drawn."""
@@ -110,13 +112,14 @@ def show(path: Path, out: Path) -> Shown:
         (f"original, {raw_bytes:,} bytes", audio),
         (f"{EXACT}, {len(exact.data):,} bytes, exact", exact.decoded),
     ]
-    if has_lossy():
+    lossy = SPEECH if audio.channels == 1 and audio.sample_rate_hz <= SPEECH_HZ else LOSSY
+    if is_here(lossy):
         for number, quality in enumerate(QUALITIES):
-            row, decoded = _lossy(audio, path, out, quality)
+            row, decoded = _lossy(lossy, audio, path, out, quality)
             rows.append(row)
             if number == SHOWN:
                 size, opus = opus_of_size(audio, row.bytes)
-                drawn.append((_words(f"{LOSSY} q{quality}", row.bytes, audio, decoded), decoded))
+                drawn.append((_words(f"{lossy} q{quality}", row.bytes, audio, decoded), decoded))
                 drawn.append((_words("Opus", size, audio, opus), opus))
     draw_sound.draw(drawn, out / f"{path.stem}.png")
     return Shown(path.name, raw_bytes, tuple(rows))
@@ -129,23 +132,23 @@ def _words(codec: str, size_bytes: int, audio: Audio, decoded: Audio) -> str:
     return f"{codec}, {size_bytes:,} bytes, {rate:.1f} kbit/s, SI-SDR {sdr:.1f} dB"
 
 
-def has_lossy() -> bool:
-    """Whether there is a lossy codec here, and its model."""
-    if LOSSY not in CODECS:
+def is_here(codec: str) -> bool:
+    """Whether there is a codec here, and a model of its name."""
+    if codec not in CODECS:
         return False
     try:
-        find_model(LOSSY, codec=LOSSY)
+        find_model(codec, codec=codec)
     except ModelError:
         return False
     return True
 
 
-def _lossy(audio: Audio, path: Path, out: Path, quality: int) -> tuple[Row, Audio]:
+def _lossy(codec: str, audio: Audio, path: Path, out: Path, quality: int) -> tuple[Row, Audio]:
     """As a lossy file, which also comes back as a WAV file to listen to."""
-    made = coded(audio, out / f"{path.stem}-q{quality}.ncr", LOSSY, quality=quality)
+    made = coded(audio, out / f"{path.stem}-q{quality}.ncr", codec, quality=quality)
     made.decoded.save(out / f"{path.stem}-q{quality}.wav", force=True)
     sdr = sdr_db(audio, made.decoded)
-    row = made.row(f"{LOSSY} q{quality}", f"{sdr:.1f} dB", opus_of_quality(audio, sdr))
+    row = made.row(f"{codec} q{quality}", f"{sdr:.1f} dB", opus_of_quality(audio, sdr))
     return row, made.decoded
 
 

@@ -49,7 +49,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_folder_goes_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_folder_goes_there_and_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(demo_meshes, "SIZE", 100)
     if not any(card.codec == demo_photos.CODEC for card in registry.models()):
         pytest.skip(f"there is no model for {demo_photos.CODEC}")
     Image.fromarray(picture()).save(tmp_path / "a.png")
@@ -141,6 +144,12 @@ def test_flac_beside_it_is_flac(tmp_path: Path):
     assert (
         demo_sound.flac(nacre.load_audio(np.zeros((1, 9), np.float32), sample_rate_hz=9))[0] == ""
     )
+
+
+def test_codecs_are_here_when_they_and_their_models_are():
+    assert demo_sound.is_here("walloc-rgb")
+    assert not demo_sound.is_here("walloc-none")
+    assert not demo_sound.is_here("adaptive-audio"), "it has no model"
 
 
 def test_the_jpeg_beside_it_is_the_best_of_its_size():
