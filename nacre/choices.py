@@ -62,7 +62,7 @@ def settings_of(codec: type[Codec], values: dict[str, object], chosen: Sequence[
     for name, value in values.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
+            hint = f"did you mean {close[0]!r}? " if close else _who_has(name, codec.medium)
             raise InputError(
                 f"codec {codec.name!r} has no setting {name!r}; {hint}"
                 f"known: {', '.join(known) or 'none'}"
@@ -90,3 +90,23 @@ def _check_type(name: str, value: object, hint: Any) -> None:
             return
     names = " or ".join(getattr(option, "__name__", str(option)) for option in options)
     raise InputError(f"setting {name!r} is {value!r}; expected {names}")
+
+
+def _who_has(setting: str, medium: str) -> str:
+    """Advice for a setting that only other codecs of nacre's have.
+
+    Only of sound, whose codecs are light to import: others would load torch for a message.
+    """
+    if medium != "audio":
+        return ""
+    names = [
+        own.name
+        for own in registry.CODECS.values()
+        if own.medium == medium
+        and setting in [each.name for each in dataclasses.fields(_settings_class(own.name))]
+    ]
+    return f"name a codec that has it ({', '.join(names)}); " if names else ""
+
+
+def _settings_class(name: str) -> Any:
+    return registry.codec_class(name).settings

@@ -239,6 +239,8 @@ def damage_notes(damaged: list[Damage], rate_hz: int) -> tuple[str, ...]:
     """What is damaged, for people: neighbours as one stretch of time."""
     merged: list[Damage] = []
     for each in damaged:
+        # What follows in a message is advice, which has been taken.
+        each = dataclasses.replace(each, why=each.why.partition(";")[0])
         if merged and merged[-1].last == each.first and each.last > each.first:
             merged[-1] = dataclasses.replace(merged[-1], last=each.last)
         else:

@@ -413,6 +413,29 @@ def test_partial_decoding_reports_what_is_missing(files: Path, capsys: Capture) 
     assert np.array_equal(back[:, : 2 * FRAME], SAMPLES[:, : 2 * FRAME])
 
 
+def test_lossy_sound_is_cut_and_mended_too(files: Path, capsys: Capture) -> None:
+    speech = np.tile(waves(8000, 1), 25)
+    Audio(speech, 16000).save("speech.wav")
+    flags = ["--codec", "walloc-speech", "--kbps", "8", "--noise", "0.2"]
+    assert run(["encode", "speech.wav", "-o", "a.ncr", *flags]) == 0
+    whole = nacre.decode("a.ncr")
+    assert np.abs(whole.samples - speech).mean() < 300
+    assert run(["decode", "a.ncr", "-o", "part.wav", "--from", "9.9", "--to", "10.1"]) == 0
+    assert np.array_equal(nacre.load_audio("part.wav").samples, whole.samples[:, 158400:161600])
+    Path("cut.ncr").write_bytes(Path("a.ncr").read_bytes()[:-9])
+    assert run(["decode", "cut.ncr", "-o", "cut.wav", "--allow-partial"]) == 0
+    assert "cut.ncr: silence from 10.000 s to 12.500 s" in capsys.readouterr().err
+    mended = nacre.load_audio("cut.wav").samples
+    assert np.array_equal(mended[:, :159000], whole.samples[:, :159000])
+    assert not mended[:, 161000:].any()
+    with nacre.open_recording(Pipe(Path("a.ncr").read_bytes())) as recording:
+        assert np.array_equal(recording.audio().samples, whole.samples)
+    assert run(["encode", "speech.wav", "-o", "b.ncr", "--kbps", "8"]) == 2
+    assert "walloc-speech" in capsys.readouterr().err
+    assert run(["info", "a.ncr"]) == 0
+    assert "160,000 samples (10,000 ms)" in capsys.readouterr().out
+
+
 def test_flags_for_sound_are_refused_with_pictures(files: Path, capsys: Capture) -> None:
     Path("a.ncr").write_bytes(nacre.encode(np.zeros((3, 3), np.uint8), lossless=True))
     for flags in (["--from", "1"], ["--allow-partial"], ["--raw", "s16le"]):

@@ -143,7 +143,7 @@ class AdaptiveAudio:
         def tell(index: int, error: FormatError) -> None:
             start = index * length
             inside = max(start, first), min(start + frames.size(index), last)
-            found.append(Damage(*inside, str(error).partition(";")[0]))
+            found.append(Damage(*inside, str(error)))
             if damaged is not None:
                 damaged.append(found[-1])
 
@@ -170,7 +170,7 @@ class AdaptiveAudio:
         except FormatError as error:
             if damaged is None:
                 raise
-            damaged.append(Damage(0, 0, str(error).partition(";")[0]))
+            damaged.append(Damage(0, 0, str(error)))
 
     def notes(self, stream: OpenStream) -> tuple[str, ...]:
         """Nothing is changed."""
