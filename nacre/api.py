@@ -19,6 +19,7 @@ from nacre.files import write_atomically
 from nacre.limits import Limits
 from nacre.media import detect
 from nacre.registry import load_codec
+from nacre.stream import PipeSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,8 +99,7 @@ def encode(
     >>> decode(data).pixels.shape
     (2, 3, 3)
     """
-    names = strip.split(",") if isinstance(strip, str) else strip
-    names = tuple(name.strip() for name in names if name.strip())
+    names = _names(strip)
     wanted = {"target_size": target_size, "target_bpp": target_bpp, "target_psnr": target_psnr}
     chosen = [(name, value) for name, value in wanted.items() if value is not None]
     source = detect.settled(source)
@@ -156,7 +156,7 @@ def encode_recording(
     lossless: bool = False,
     model: str | Path | None = None,
     device: str = "cpu",
-    strip: Iterable[str] = (),
+    strip: str | Iterable[str] = (),
     limits: Limits = Limits.DEFAULT,
     **settings: object,
 ) -> OpenStream:
@@ -171,7 +171,7 @@ def encode_recording(
     worker = load_codec(entry.name, device=device, model=model)
     reader = open_audio(source, limits=limits)
     try:
-        reader.metadata = reader.metadata.without(strip)
+        reader.metadata = reader.metadata.without(_names(strip))
         return recordings.encode_recording(worker, reader, options)
     finally:
         if reader is not source:
@@ -186,7 +186,7 @@ def encode_file(
     Sound of any length takes the same memory: it is read, coded and written piece by piece.
 
     Args:
-        source: as for :func:`encode`.
+        source: as for :func:`encode`; sound may come through a pipe.
         target: a path, or an open binary file.
         force: replace an existing file.
         **options: keywords of :func:`encode`.
@@ -195,7 +195,12 @@ def encode_file(
         InputError: as for :func:`encode`; the file exists, or the system refuses.
     """
     codec, rate = options.get("codec"), options.get("sample_rate_hz")
-    medium = detect.medium_of(source) if codec is None else registry.entry(codec).medium
+    medium = registry.entry(codec).medium if codec is not None else ""
+    if hasattr(source, "read") and not (hasattr(source, "seekable") and source.seekable()):
+        source = PipeSource(source)
+        medium = medium or detect.medium_of(source.read_at(0, detect.HEAD_BYTES))
+        source = source if medium == "audio" else source.read()
+    medium = medium or detect.medium_of(source)
     try:
         if medium == "audio" and rate is None:
             with encode_recording(source, **options) as stream:
@@ -312,6 +317,12 @@ def symbols(
 ) -> npt.NDArray[np.int16]:
     """The integers that were coded, ``[C, H / 8, W / 8]`` (int16); arguments as :func:`latents`."""
     return Decoder(device, model=model, limits=limits).symbols(data, channels=channels)
+
+
+def _names(strip: str | Iterable[str]) -> tuple[str, ...]:
+    """Names in a sequence, or joined by commas."""
+    names = strip.split(",") if isinstance(strip, str) else strip
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def _set_of(source: Any, codec: str | None, limits: Limits) -> ImageSet | None:

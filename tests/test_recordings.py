@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -325,6 +326,22 @@ def test_a_pipe_is_read_like_bytes(reads: list[tuple[int, int]]) -> None:
     pipe = PipeSource(Pipe(data))
     for offset, count in sorted(reads):
         assert pipe.read_at(offset, count) == data[offset : offset + count]
+
+
+def test_pipes_are_encoded_whatever_they_bring(files: Path) -> None:
+    png = io.BytesIO()
+    PIL.Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)).save(png, "PNG")
+    for name, content in (("s", Path("song.wav").read_bytes()), ("p", png.getvalue())):
+        size = nacre.encode_file(Pipe(content), name, lossless=True)
+        assert Path(name).read_bytes() == nacre.encode(content, lossless=True)
+        assert size == Path(name).stat().st_size
+    with pytest.raises(InputError, match="exists"):
+        nacre.encode_file("song.wav", "s")
+    out = io.BytesIO()
+    nacre.encode_file("song.wav", out, effort=1)
+    assert out.getvalue() == DATA
+    nacre.encode_file("song.wav", "bare", effort=1, strip="cues, tags")
+    assert nacre.decode("bare").metadata == AudioMetadata()
 
 
 def test_open_streams_are_written_as_streams_are() -> None:

@@ -48,7 +48,7 @@ def encode_sound(task: batch.Task, options: EncodeOptions, source: str | PipeSou
             lossless=options.lossless,
             model=options.model,
             device=options.device,
-            strip=[name.strip() for name in options.strip.split(",") if name.strip()],
+            strip=options.strip,
             limits=options.limits,
             **settings,
         ) as stream:
