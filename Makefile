@@ -4,10 +4,15 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 IN ?=
 
-.PHONY: demo test test-full lint bench setup clean
+.PHONY: assets demo test test-full lint bench setup clean
 
 demo: .venv/ready
 	$(BIN)/python scripts/demo.py $(IN)
+
+# README's pictures, from what make demo drew last
+assets: .venv/ready
+	$(BIN)/python -c "from PIL import Image; [Image.open(f'demo/{a}.png').convert('RGB').save(f'assets/{b}.webp', \
+	  quality=87, method=6) for a, b in (('astronaut', 'photo'), ('terrain', 'mesh'), ('strings', 'sound'))]"
 
 test: .venv/ready
 	$(BIN)/python -m pytest -m "not slow"
