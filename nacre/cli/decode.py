@@ -74,10 +74,11 @@ def decode(
     ] = None,
     start: Annotated[
         float | None,
-        typer.Option("--from", min=0, metavar="SECONDS", help="Only the sound from here on."),
+        typer.Option("--from", min=0, metavar="SECONDS", help="Only the sound from there on."),
     ] = None,
     stop: Annotated[
-        float | None, typer.Option("--to", min=0, metavar="SECONDS", help="Only the sound up to.")
+        float | None,
+        typer.Option("--to", min=0, metavar="SECONDS", help="Only the sound before it."),
     ] = None,
     allow_partial: Annotated[
         bool,
