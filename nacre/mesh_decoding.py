@@ -116,6 +116,8 @@ def decode_mesh(
     if (kind == ON_GRID) != (grid is not None):
         raise FormatError(f"positions of kind {kind}, but {'a' if grid else 'no'} grid")
     found = decode_connectivity(taken(segments), head.joined, count, primed=primed)
+    if head.flags & WELDED and found.order_of_vertices is not None:
+        raise FormatError("a mesh of joined vertices in the input's order; no writer has both")
     surface, faces = found.surface, found.faces
     first = first_isolated(faces, head.joined)
     known = first if head.flags & SCATTERED else head.joined

@@ -14,12 +14,20 @@ from hypothesis import strategies as st
 from meshes import box_glb, soup, sphere, with_everything
 
 from nacre.codecs.circuit_mesh import CircuitMesh, CircuitMeshSettings
+from nacre.entropy.mesh.connectivity import decode_connectivity, encode_connectivity
 from nacre.errors import FormatError, InputError, LimitExceeded, ModelError, NacreError
 from nacre.limits import Limits
 from nacre.media.mesh import Attribute, Mesh, Scene, load_mesh
 from nacre.media.mesh_compare import same_mesh, same_scene
 from nacre.mesh_models import shipped_model
-from nacre.stream import MeshShape, Section, SectionKind, Stream
+from nacre.stream import (
+    MeshShape,
+    Section,
+    SectionKind,
+    Stream,
+    pack_segments,
+    unpack_segments,
+)
 
 CODEC = CircuitMesh()
 NONE = np.zeros((0, 3), np.int32)
@@ -329,3 +337,17 @@ def test_hostile_documents_are_refused(tmp_path: Path) -> None:
         sections = (Section(SectionKind.SCENE, body), stream.sections[1])
         with pytest.raises(FormatError):
             CODEC.decode(replace(stream, sections=sections))
+
+
+def test_joined_vertices_have_no_order_of_the_input() -> None:
+    mesh = MESHES["sphere"]
+    corners = mesh.faces.ravel()
+    split = Mesh(mesh.vertices[corners], np.arange(len(corners), dtype=np.int32).reshape(-1, 3))
+    stream = CODEC.encode(Scene((split,)), CircuitMeshSettings(effort=2))
+    segments = [bytes(each) for each in unpack_segments(stream.payload[3:])]
+    count = len(mesh.vertices)
+    faces = decode_connectivity(segments[1], count, len(mesh.faces)).faces
+    segments[1] = encode_connectivity(faces, count, keep="vertex").data
+    payload = stream.payload[:3] + pack_segments(segments)
+    with pytest.raises(FormatError, match="joined vertices"):
+        CODEC.decode(replace(stream, sections=(Section(SectionKind.PAYLOAD, payload),)))

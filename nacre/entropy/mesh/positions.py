@@ -21,17 +21,16 @@ from nacre.entropy.mesh.network_oracle import Oracle, oracle_of
 from nacre.entropy.mesh.positions_coding import WORDS_PER_VERTEX, code_mixture
 from nacre.entropy.mesh.positions_state import Learned, Work, new_learned, new_work
 from nacre.entropy.mesh.positions_tables import (
-    CONTEXTS,
-    NODES,
     Coder,
     code_isolated,
     code_tables,
+    new_tables,
 )
 from nacre.entropy.mesh.predictors import Net, Past, View, net_of, new_past, new_view
 from nacre.entropy.mesh.surface import Surface
 from nacre.entropy.mesh.traversal import Traversal, traverse
 from nacre.entropy.message import unpack_words
-from nacre.entropy.mixing import Counters, new_counters
+from nacre.entropy.mixing import Counters
 from nacre.entropy.sequential import (
     COUNT,
     HELD,
@@ -64,7 +63,8 @@ class _Job:
         self.route: Traversal = traverse(surface)
         self.past: Past = new_past(self.net, surface.vertices)
         self.view: View = new_view()
-        self.counters: Counters = new_counters(CONTEXTS * NODES)
+        self.counters: Counters = new_tables()
+        self.habits = np.zeros(3, np.int64)
         self.learned: Learned = new_learned(bits, len(self.route.order))
         self.work: Work = new_work()
         self.oracle: Oracle = oracle_of(network if kind == NETWORK else None)
@@ -75,7 +75,7 @@ class _Job:
         span = (min(start, used), min(stop, used))
         if self.kind == TABLES:
             places = (self.net, self.past, self.route, lattice, self.view)
-            code_tables(span, *places, self.counters, coder)
+            code_tables(span, *places, self.counters, self.habits, coder)
         else:
             places = (self.net, self.past, self.route, lattice, self.view)
             code_mixture(span, *places, self.learned, self.work, self.oracle, coder)

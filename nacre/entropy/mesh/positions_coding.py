@@ -59,7 +59,7 @@ from nacre.entropy.mesh.predictors import PARALLELOGRAMS, Net, Past, View, obser
 from nacre.entropy.mesh.traversal import Traversal
 from nacre.entropy.sequential import Number, compiled
 
-WORDS_PER_VERTEX = 3 * 75
+WORDS_PER_VERTEX = 3 * 80
 """No vertex takes more decisions."""
 _MOST_DOUBLINGS = 35
 _FAR = np.int64(1 << 34)
