@@ -34,10 +34,10 @@ from nacre.stream import AudioShape, Body, Bytes, Reader, write_varint
 from nacre.transforms.lapped import analyze, synthesize
 from nacre.transforms.walloc_audio import (
     Geometry,
-    add_noise,
     bands_of,
     choose_splits,
     measure_noise,
+    noise_of,
     rotate,
 )
 
@@ -278,11 +278,12 @@ def encode_segment(samples: Floats, wanted: Wanted, *, begins: bool, ends: bool)
     channels = len(samples)
     if channels == 2:
         found = rotate(found, angles, bands_of(geometry, splits), 1)
+    whole = found
     if wanted.kept:
         order = wanted.weights.order_of(channels, geometry.frame)[: wanted.kept]
         kept = np.zeros(channels * geometry.frame, bool)
         kept[order] = True
-        found *= unordered(kept.reshape(channels, 1, -1).repeat(len(splits), axis=1), splits)
+        found = found * unordered(kept.reshape(channels, 1, -1).repeat(len(splits), axis=1), splits)
     scaled = np.rint(found * (256 / step)).clip(-(1 << 30), 1 << 30).astype(np.int32)
     coder = wanted.weights.coder
     coded = encode_spectra(scaled, splits, angles, wanted.mode.layout, coder, LAGRANGE)
@@ -290,7 +291,8 @@ def encode_segment(samples: Floats, wanted: Wanted, *, begins: bool, ends: bool)
     write_varint(out, len(coded.data))
     out += coded.data
     if wanted.noise:
-        out += encode_noise(measure_noise(scaled, coded.symbols, splits, geometry), coder)
+        error = whole * (1 / step) - coded.levels * (1 / 256)
+        out += encode_noise(measure_noise(error, splits, angles, geometry), coder)
     return zlib.crc32(out).to_bytes(_CRC_BYTES, "little") + bytes(out)
 
 
@@ -301,7 +303,7 @@ class Segment:
     Attributes:
         step: of the quantiser, in 16-bit samples.
         spectra: symbols and what they stand for.
-        noise: levels ``[C, slots, bands]``.
+        noise: levels ``[C, blocks, bands]``.
     """
 
     step: float
@@ -331,21 +333,21 @@ def decode_segment(
     spectra = decode_spectra(body, channels, frames, mode.layout, weights.coder)
     levels = None
     if noise:
-        slots = -(-frames // mode.geometry.slot)
-        levels = decode_noise(reader.rest(), channels, slots, mode.geometry.bands, weights.coder)
+        shape = channels, mode.geometry.fine_blocks(frames), mode.geometry.fine_bands
+        levels = decode_noise(reader.rest(), *shape, weights.coder)
     return Segment(step_of(code), spectra, levels)
 
 
 def sound_of(segment: Segment, geometry: Geometry, strength: float, seed: int) -> Floats:
     """A segment's samples, its outer borders folded."""
     spectra = segment.spectra
-    values = spectra.levels / 256
-    if segment.noise is not None and strength:
-        add_noise(values, spectra.symbols, segment.noise, spectra.splits, geometry, strength, seed)
-    values *= segment.step
+    values = spectra.levels * (segment.step / 256)
     if len(values) == 2:
         values = rotate(values, spectra.angles, bands_of(geometry, spectra.splits), -1)
-    return synthesize(values, spectra.splits)
+    sound = synthesize(values, spectra.splits)
+    if segment.noise is not None and strength:
+        sound += segment.step * noise_of(segment.noise, geometry, strength, seed)
+    return sound
 
 
 def ordered(values: npt.NDArray[Any], splits: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:

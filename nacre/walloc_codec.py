@@ -75,7 +75,7 @@ class WallocAudioSettings:
     """
 
     quality: float = 50.0
-    noise: float = 0.5
+    noise: float = 0.6
     reduction: int = 1
     kbps: float | None = None
     target_size: int | None = None
@@ -98,6 +98,9 @@ class WallocAudioSettings:
 class WallocAudio:
     """The codec, but for its name and sizes.
 
+    Attributes:
+        weights: what the model file holds.
+
     Args:
         device: not used: everything runs on the CPU.
         model: path of a model file; None takes the one that ships.
@@ -118,7 +121,7 @@ class WallocAudio:
     def __init__(self, device: str = "cpu", model: str | Path | None = None) -> None:
         card = find_model(model or self.models[0], codec=self.name)
         self._id = bytes.fromhex(card.id)
-        self._weights = weights_from_arrays(load_arrays(card.path), self.mode)
+        self.weights = weights_from_arrays(load_arrays(card.path), self.mode)
 
     # ---- encode ----
 
@@ -162,7 +165,7 @@ class WallocAudio:
         """The segments of a recording at a step."""
         shape, mode = reader.shape, self.mode
         noise, kept = settings.noise > 0, self._kept(shape, settings)
-        wanted = Wanted(mode, self._weights, code, kept, noise)
+        wanted = Wanted(mode, self.weights, code, kept, noise)
         geometry = mode.geometry
         blocks = (as_float(block, shape) for block in reader.blocks(_BLOCK))
         at_rate = resampled(blocks, mode.ratio(shape.sample_rate_hz))
@@ -303,7 +306,7 @@ class WallocAudio:
                         raise body
                     found.append(
                         decode_segment(
-                            body, channels, frames, self.mode, self._weights, noise=noise
+                            body, channels, frames, self.mode, self.weights, noise=noise
                         )
                     )
                 except FormatError as error:
@@ -368,7 +371,7 @@ class WallocAudio:
         if shape.channels > 2:
             raise InputError(f"latents of {shape.channels} channels; at most 2 are possible")
         frame = self.mode.geometry.frame
-        order = self._weights.order_of(shape.channels, frame)
+        order = self.weights.order_of(shape.channels, frame)
         most = payload.kept or len(order)
         if channels is not None and not 1 <= channels <= most:
             raise InputError(f"channels {channels}; this stream has 1 to {most}")

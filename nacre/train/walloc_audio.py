@@ -165,7 +165,8 @@ def _code(
             one.scaled, one.splits, one.angles, mode.layout, model, LAGRANGE, work=work, learn=True
         )
         sums += work.sums
-        noise = measure_noise(one.scaled, coded.symbols, one.splits, mode.geometry)
+        error = (one.scaled - coded.levels) / 256
+        noise = measure_noise(error, one.splits, one.angles, mode.geometry)
         encode_noise(noise, model, learn=True)
     return sums
 

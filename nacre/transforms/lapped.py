@@ -139,7 +139,15 @@ def analyze(
         _turn(samples[:, :half].copy(), own, overlap, 1)
     if not ends:
         _turn(own, samples[:, samples.shape[1] - half :].copy(), overlap, 1)
-    frames = own.reshape(len(own), len(splits), frame)
+    return reanalyze(own, splits, frame)
+
+
+def reanalyze(stretch: Floats, splits: Splits, frame: int) -> Floats:
+    """Coefficients of what :func:`synthesize` gave, in frames and blocks of any other lengths.
+
+    ``stretch`` is used up; its outer borders stay folded.
+    """
+    frames = stretch.reshape(len(stretch), len(splits), frame)
     _between(frames, splits, 1)
     _within(frames, splits, 1)
     return _blockwise(frames, splits)

@@ -2,8 +2,8 @@
 
 Analysis: how each frame is split (by what its coefficients would cost), a rotation of each pair of
 channels in each band (the Karhunen-Loève transform of two channels, so that one of them holds what
-they share). Synthesis: noise, at a level that the encoder measured, where everything was quantised
-to zero.
+they share). Synthesis: noise as loud as what the quantiser lost, in short blocks, because a frame
+is so long that noise of one loudness would be heard before an attack and behind it.
 
 Coefficients are ``[C, F, frame]``, the blocks of a frame one after another; ``frame >> split`` of
 them are a block, and coefficient k of a block is at the frequency of k << split in a whole frame.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nacre.transforms.lapped import analyze
+from nacre.transforms.lapped import analyze, reanalyze, synthesize
 
 Floats = npt.NDArray[np.float64]
 Splits = npt.NDArray[np.uint8]
@@ -45,14 +45,16 @@ class Geometry:
         levels: the greatest split.
         edges: where bands begin, and the end of the last, in coefficients of a whole frame.
         segment: frames of a segment, which is coded on its own.
-        slot: frames that share levels of noise.
+        fine: samples of a block of noise; a frame is a whole number of them.
+        fine_edges: where bands of noise begin, and the end of the last, in coefficients of a block.
     """
 
     frame: int
     levels: int
     edges: tuple[int, ...]
     segment: int
-    slot: int
+    fine: int
+    fine_edges: tuple[int, ...]
 
     @property
     def overlap(self) -> int:
@@ -64,6 +66,15 @@ class Geometry:
         """Bands."""
         return len(self.edges) - 1
 
+    @property
+    def fine_bands(self) -> int:
+        """Bands of noise."""
+        return len(self.fine_edges) - 1
+
+    def fine_blocks(self, frames: int) -> int:
+        """Blocks of noise in so many frames."""
+        return frames * self.frame // self.fine
+
 
 STEREO = Geometry(
     frame=4096,
@@ -71,7 +82,8 @@ STEREO = Geometry(
     edges=(0, 32, 64, 96, 128, 160, 192, 256, 320, 384, 480, 608, 768, 960, 1216, 1536, 1920, 2432,
            3072, 4096),
     segment=108,
-    slot=1,
+    fine=512,
+    fine_edges=(0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512),
 )  # fmt: skip
 """10.0 s and 5.4 Hz at 44.1 kHz; the shortest block is 128 samples."""
 SPEECH = Geometry(
@@ -79,7 +91,8 @@ SPEECH = Geometry(
     levels=3,
     edges=(0, 16, 32, 48, 64, 80, 104, 128, 160, 200, 256, 320, 416, 512, 640),
     segment=250,
-    slot=1,
+    fine=160,
+    fine_edges=(0, 5, 10, 15, 20, 30, 40, 60, 80, 110, 160),
 )
 """10 s and 12.5 Hz at 16 kHz; the shortest block is 80 samples."""
 
@@ -175,70 +188,49 @@ def _path(costs: Floats) -> Splits:
     return path
 
 
-def _cells(geometry: Geometry, splits: Splits) -> tuple[npt.NDArray[np.int64], int]:
-    """Slot and band of each coefficient as one number, ``[F, frame]``, and how many slots."""
-    slots = -(-len(splits) // geometry.slot)
-    slot = np.arange(len(splits))[:, None] // geometry.slot
-    return slot * geometry.bands + bands_of(geometry, splits), slots
-
-
-def measure_noise(scaled: Int32s, symbols: Int32s, splits: Splits, geometry: Geometry) -> Int32s:
-    """Levels of what was quantised to zero, ``[C, slots, bands]``.
+def measure_noise(error: Floats, splits: Splits, angles: Int32s, geometry: Geometry) -> Int32s:
+    """Levels of what the quantiser lost, ``[C, blocks, bands]``.
 
     Args:
-        scaled: in 1/256 of a step.
-        symbols: what it was quantised to.
+        error: of the coefficients, in steps, ``[C, F, frame]``, pairs rotated.
+        splits: uint8 ``[F]``.
+        angles: of the pair in each band.
+        geometry: sizes.
     """
-    cells, slots = _cells(geometry, splits)
-    exact = np.empty((len(scaled), slots, geometry.bands))
-    flat, count = cells.ravel(), slots * geometry.bands
-    for channel in range(len(scaled)):
-        zero = symbols[channel].ravel() == 0
-        energy = np.where(zero, scaled[channel].ravel() / 256.0, 0.0) ** 2
-        total = np.bincount(flat, energy, count)
-        number = np.bincount(flat, zero, count)
-        power = total / np.maximum(number, 1)
-        level = -np.log2(np.maximum(power, 1e-12) / LOUDEST**2)
-        level[number == 0] = np.nan
-        exact[channel] = level.reshape(slots, -1)
-    return _steady(exact)
+    if len(error) == 2:
+        error = rotate(error, angles, bands_of(geometry, splits), -1)
+    blocks = np.zeros(geometry.fine_blocks(len(splits)), np.uint8)
+    found = reanalyze(synthesize(error, splits), blocks, geometry.fine)
+    edges = np.array(geometry.fine_edges)
+    power = np.add.reduceat(np.square(found), edges[:-1], axis=2) / np.diff(edges)
+    return _steady(-np.log2(np.maximum(power, 1e-12) / LOUDEST**2))
 
 
 def _steady(exact: Floats) -> Int32s:
-    """Integers near ``exact`` ``[C, slots, bands]`` that do not change without need."""
+    """Integers near ``exact`` ``[C, T, bands]`` that do not change without need."""
     levels = np.empty(exact.shape, np.int32)
     last = np.full((len(exact), exact.shape[2]), NOISES - 1.0)
-    for slot in range(exact.shape[1]):
-        now = exact[:, slot]
-        stays = np.isnan(now) | (np.abs(now - last) < _STEADY)
-        last = np.where(stays, last, np.clip(np.rint(np.nan_to_num(now)), 0, NOISES - 1))
-        levels[:, slot] = last
+    wanted = np.rint(exact).clip(0, NOISES - 1)
+    for block in range(exact.shape[1]):
+        stays = np.abs(exact[:, block] - last) < _STEADY
+        last = np.where(stays, last, wanted[:, block])
+        levels[:, block] = last
     return levels
 
 
-def add_noise(
-    values: Floats,
-    symbols: Int32s,
-    noise: Int32s,
-    splits: Splits,
-    geometry: Geometry,
-    strength: float,
-    seed: int,
-) -> None:
-    """Put noise where the symbols are zero, in place.
+def noise_of(levels: Int32s, geometry: Geometry, strength: float, seed: int) -> Floats:
+    """Noise as :func:`nacre.transforms.lapped.synthesize` gives it, in steps, ``[C, n]``.
 
     Args:
-        values: coefficients in steps, ``[C, F, frame]``.
-        symbols: they come from.
-        noise: from :func:`measure_noise`.
+        levels: from :func:`measure_noise`.
+        geometry: sizes.
         strength: 1 restores the energy that was measured.
         seed: the same gives the same noise.
     """
-    cells, _ = _cells(geometry, splits)
+    channels, blocks, _ = levels.shape
+    rms = LOUDEST * 2.0 ** (-levels / 2)
+    rms[levels == NOISES - 1] = 0
     generator = np.random.Generator(np.random.PCG64(seed))
-    for channel in range(len(values)):
-        power = LOUDEST * 2.0 ** (-noise[channel].ravel() / 2)
-        power[noise[channel].ravel() == NOISES - 1] = 0
-        random = generator.random(cells.shape, np.float32) - 0.5
-        random *= (power * (strength * 12**0.5)).astype(np.float32)[cells]
-        values[channel] += np.where(symbols[channel] == 0, random, 0)
+    found = generator.random((channels, blocks, geometry.fine)) - 0.5
+    found *= np.repeat(rms * (strength * 12**0.5), np.diff(geometry.fine_edges), axis=2)
+    return synthesize(found, np.zeros(blocks, np.uint8))

@@ -104,7 +104,7 @@ def test_info_tells_of_the_payload(stereo: WallocStereo, speech: WallocSpeech) -
         told = details(payload[:64])
         assert told["coded rate"] == "2/1 of the recording's"
         assert told["latency_samples"] == str(codec.mode.segment // 2)
-        assert told["noise"] == "0.50 of what was lost"
+        assert told["noise"] == "0.59 of what was lost"
         assert told["latents"] == f"the first {-(-codec.mode.geometry.frame * 2 // 5):,}"
         assert details(payload[:3]) == {}
 
