@@ -154,9 +154,8 @@ class WallocAudio:
             found = payload(code)
         else:
             ends = step_code(100, level), step_code(0, level)
-            found = nearest(
-                payload, code, ends, wanted - beside, strict=settings.target_size is not None
-            )
+            strict = settings.target_size is not None
+            found = nearest(payload, code, ends, max(wanted, 1), beside=beside, strict=strict)
         return OpenStream(self.number, self._id, shape, sections, Body.of(io.BytesIO(found)))
 
     def encode_blocks(
@@ -305,9 +304,7 @@ class WallocAudio:
                     if isinstance(body, FormatError):
                         raise body
                     found.append(
-                        decode_segment(
-                            body, channels, frames, self.mode, self.weights, noise=noise
-                        )
+                        decode_segment(body, channels, frames, self.mode, self.weights, noise=noise)
                     )
                 except FormatError as error:
                     found.append(error)

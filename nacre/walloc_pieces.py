@@ -126,52 +126,60 @@ def in_order(work: Callable[[Any], Any], items: Iterable[Any], threads: int) -> 
 
 
 def nearest(
-    encode: Callable[[int], bytes], start: int, ends: tuple[int, int], wanted: int, *, strict: bool
+    encode: Callable[[int], bytes],
+    start: int,
+    ends: tuple[int, int],
+    wanted: int,
+    *,
+    beside: int,
+    strict: bool,
 ) -> bytes:
-    """What ``encode`` gives for the step code whose length is nearest to ``wanted``.
+    """What ``encode`` gives for the step code whose file is nearest to ``wanted`` bytes.
 
     Args:
         encode: of a step code; larger codes give less.
         start: where the search begins.
         ends: the least and the greatest code.
         wanted: bytes.
+        beside: bytes of the file that are always there, beside those.
         strict: none of more than that.
 
     Raises:
         InputError: even the greatest code gives more.
     """
     finest, coarsest = ends
-    above: tuple[int, bytes] | None = None  # too long
-    below: tuple[int, bytes] | None = None
-    code, tries, wanted = start, 0, max(wanted, 1)
+    above: tuple[int, int, bytes] | None = None  # code, bytes of the file: too many
+    below: tuple[int, int, bytes] | None = None
+    code, tries = start, 0
     while True:
         data = encode(code)
-        if len(data) > wanted:
-            above = (code, data)
+        size = len(data) + beside
+        if size > wanted:
+            above = (code, size, data)
         else:
-            below = (code, data)
-        if below is not None and len(below[1]) > 0.99 * wanted:
-            return below[1]
+            below = (code, size, data)
+        if below is not None and below[1] > 0.99 * wanted:
+            return below[2]
         if below is not None and (below[0] == finest or (above and below[0] - above[0] <= 1)):
             break
         if below is None and code == coarsest:
             raise InputError(
-                f"a target of about {wanted:,} bytes is out of reach: quality 0, the lowest, takes "
-                f"{len(data):,}; choose noise 0 or a reduction"
+                f"a target of {wanted:,} bytes is out of reach: quality 0, the lowest, takes "
+                f"{size:,}; choose noise 0 or a reduction"
             )
         tries += 1
         if above and below:
-            fraction = math.log(len(above[1]) / wanted) / math.log(len(above[1]) / len(below[1]))
+            fraction = math.log(above[1] / wanted) / math.log(above[1] / below[1])
             fraction = 0.5 if tries % 3 == 0 else fraction
             code = above[0] + round(fraction * (below[0] - above[0]))
         else:
-            code += round(_CODES_OF_AN_OCTAVE * math.log2(len(data) / wanted))
+            code += round(_CODES_OF_AN_OCTAVE * math.log2(size / wanted))
         low = above[0] + 1 if above else finest
         high = below[0] - 1 if below else coarsest
         code = min(max(code, low), high)
-    if strict or above is None or abs(len(above[1]) - wanted) > wanted - len(below[1]):
-        return below[1]
-    return above[1]
+    if strict or above is None or above[1] - wanted > wanted - below[1]:
+        return below[2]
+    return above[2]
 
 
 def padded(piece: Floats, frame: int, overlap: int) -> Floats:

@@ -303,7 +303,7 @@ def test_targets_are_met(speech: WallocSpeech) -> None:
         assert size == pytest.approx(kbps * 125 * 2, rel=0.04)
     size, _ = through(speech, audio, target_size=2000)
     assert 1900 < size <= 2000
-    with pytest.raises(InputError, match="out of reach"):
+    with pytest.raises(InputError, match="25 bytes is out of reach"):
         speech.encode(audio, Settings(kbps=0.1))
     best = through(speech, audio, kbps=1e6)[0]
     assert best == through(speech, audio, quality=100)[0]
