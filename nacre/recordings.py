@@ -103,7 +103,8 @@ class Recording:
         for block in self.blocks():
             if not place:  # memory for what a header declares only once some of it is there
                 samples = _room(shape, dtype)
-            samples[:, place : place + block.shape[1]] = block
+            if place + block.shape[1] <= shape.samples:
+                samples[:, place : place + block.shape[1]] = block
             place += block.shape[1]
         if place != shape.samples:
             raise FormatError(f"{place:,} samples, {shape.samples:,} are declared")
