@@ -18,7 +18,7 @@ from nacre.cli.common import INTERRUPTED, failure, usage_error
 # Module, function or sub-app, and the line that ``nacre --help`` shows without importing it.
 COMMANDS = {
     "encode": ("nacre.cli.encode", "encode", "Turn pictures, sound and meshes into .ncr files."),
-    "decode": ("nacre.cli.decode", "decode", "Turn .ncr files back into pictures, sound and meshes."),
+    "decode": ("nacre.cli.decode", "decode", "Turn .ncr files back into what they were."),
     "info": ("nacre.cli.info", "info", "Show what .ncr files say of themselves."),
     "verify": ("nacre.cli.verify", "verify", "Check .ncr files: checksums and a full decode."),
     "codecs": ("nacre.cli.codecs", "codecs", "List codecs and models."),
