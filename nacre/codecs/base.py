@@ -42,7 +42,8 @@ class Codec(Protocol):
     A codec with several has a static method ``model_for(settings)`` that names the one to encode
     with when the user names none. One whose attribute ``picks_model`` is true finds the model by
     what it encodes, or needs none, and may be made without; it does not need torch either, so that
-    the device ``auto`` means the CPU to it.
+    the device ``auto`` means the CPU to it. One whose attribute ``cpu_only`` is true
+    uses no device, and torch is not imported to look for one.
     """
     settings: ClassVar[type]
     """A frozen dataclass of what a user may choose. Its field names are the API's keywords; fields
