@@ -38,8 +38,6 @@ from nacre.train.meshes import SCALE, Rows
 
 LOGISTIC = math.sqrt(3) / math.pi
 """Scale of a logistic distribution of deviation 1."""
-LEAST_DEVIATION = 0.1
-"""Of a feature; rarer ones are not blown up, or their weights would leave the others few bits."""
 LEAST_VARIANCE = 0.03 + 1 / 12
 """Of a coordinate, in lattice steps: what the coder adds, and the noise of training."""
 _CHUNK = 8192
@@ -50,19 +48,10 @@ Answers = Callable[[npt.NDArray[np.int16], npt.NDArray[np.float32]], Tensor]
 
 
 class MeshNet(nn.Module):
-    """The float twin of :class:`Network`.
-
-    Features are brought to mean 0 and deviation 1 first, which the export makes part of the first
-    layer: without that, learning takes twice as long.
-    """
-
-    mean: Tensor
-    deviation: Tensor
+    """The float twin of :class:`Network`."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(FEATURES))
-        self.register_buffer("deviation", torch.ones(FEATURES))
         self.first = nn.Linear(FEATURES, hidden)
         self.second = nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, OUTPUTS)
@@ -72,12 +61,6 @@ class MeshNet(nn.Module):
             bias.zero_()
             # Components begin with deviations from a half to a hundredth of an edge.
             bias[:, 4:ANSWERS] = -torch.linspace(1, 6, COMPONENTS)[:, None]
-
-    def fit_inputs(self, features: npt.NDArray[np.int16]) -> None:
-        """Take mean and deviation from features."""
-        some = torch.from_numpy(features[:: max(1, len(features) // 200_000)]).float()
-        self.mean.copy_(some.mean(dim=0) / FEATURE_UNIT)
-        self.deviation.copy_((some.std(dim=0) / FEATURE_UNIT).clamp(min=LEAST_DEVIATION))
 
     def forward(self, features: Tensor, vectors: Tensor) -> Tensor:
         """What the coder is told: ``[n, COMPONENTS, ANSWERS]``.
@@ -89,8 +72,7 @@ class MeshNet(nn.Module):
             vectors: those among them, ``[n, SEEN, 3]``.
         """
         top = HIDDEN_LIMIT / HIDDEN_UNIT
-        hidden = (features - self.mean) / self.deviation
-        hidden = functional.silu(self.first(hidden).clamp(-top, top))
+        hidden = functional.silu(self.first(features).clamp(-top, top))
         hidden = functional.silu(self.second(hidden).clamp(-top, top))
         said = self.last(hidden).view(-1, COMPONENTS, SAID)
         means = said[..., 1:4] + said[..., ANSWERS:] @ vectors
@@ -127,13 +109,9 @@ def integer_network(model: MeshNet) -> Network:
     units = [OCTAVE] + 3 * [MEAN_UNIT] + 3 * [OCTAVE] + SEEN * [GAIN_UNIT]
     outputs = np.tile(np.array(units, dtype=np.float64), COMPONENTS)
     hidden = np.full(model.first.out_features, float(HIDDEN_UNIT))
-    with torch.no_grad():
-        weight = model.first.weight.double() / model.deviation.double()
-        bias = model.first.bias.double() - weight @ model.mean.double()
-    first = (weight.numpy(), bias.numpy())
-    second, last = (
+    first, second, last = (
         (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy())
-        for layer in (model.second, model.last)
+        for layer in (model.first, model.second, model.last)
     )
     return Network(
         (

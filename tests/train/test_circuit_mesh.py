@@ -138,7 +138,6 @@ def test_integers_lose_nothing_that_counts(folder: Path) -> None:
         for layer in (model.first, model.second):
             layer.weight.mul_(2)
     rows = rows_of(_shape(folder, 2), Variant(12, turned=True), np.random.default_rng(0))
-    model.fit_inputs(rows.features)
     real = measure(float_answers(model), rows)
     whole = measure(integer_answers(integer_network(model)), rows)
     assert abs(real - whole) < 0.01 * real
