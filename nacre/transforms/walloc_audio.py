@@ -167,6 +167,8 @@ def choose_splits(
         energy = found * found
         energy *= 1 / step**2
         energy += 1.0
+        for _ in range(3):  # eight factors stay far below 2^1023, and logarithms take long
+            energy = energy[..., ::2] * energy[..., 1::2]
         costs[split] = np.log2(energy).sum(axis=(0, 2))
     return _path(costs), angles
 
