@@ -177,7 +177,8 @@ def _code_same(
         away, found = _next_nearest(axis, centre, away, view, lattice)
         if away < 0:
             break
-        distance, near = away >> 1, np.int64(0)
+        distance = away >> 1
+        near: Number = np.int64(0)
         if distance:
             near = np.int64(1) + (distance > size >> 1) + (distance > size) + (distance > 4 * size)
         place = _GATE + (turn * _NEAR + near) * _HABITS + habit
