@@ -172,13 +172,13 @@ def _code_same(
         SAME and the coordinate; or else whether it is known to be OTHER than the centre.
     """
     size = np.int64(max(view.sizes[MISSED], view.sizes[SPREAD]))
-    away, outcome = np.int64(-1), np.int64(0)
+    away: Number = np.int64(-1)
+    outcome = np.int64(0)
     for turn in range(3):
         away, found = _next_nearest(axis, centre, away, view, lattice)
         if away < 0:
             break
-        distance = away >> 1
-        near: Number = np.int64(0)
+        distance, near = away >> 1, np.int64(0)
         if distance:
             near = np.int64(1) + (distance > size >> 1) + (distance > size) + (distance > 4 * size)
         place = _GATE + (turn * _NEAR + near) * _HABITS + habit
