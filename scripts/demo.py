@@ -15,13 +15,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from demo_rows import Row, Shown
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from demo_rows import Row, Shown
 from nacre.cli.encode import is_source
 from nacre.errors import InputError, NacreError
 from nacre.media.detect import medium_of

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from demo_rows import Panel, Pixels, Shown, coded, sheet_of
 from PIL import Image
-from render import compare_splats
 
 import nacre
+from demo_rows import Panel, Pixels, Shown, coded, sheet_of
 from nacre.bench.mesh_metrics import surface_distance
 from nacre.bench.mesh_peers import MESH_PEERS
 from nacre.bench.rendering import Camera, Surface, render_mesh
 from nacre.bench.triangles import Triangles, load_triangles, triangles_of
 from nacre.errors import InputError
 from nacre.media.splat import load_splats
+from render import compare_splats
 
 CODEC, SPLATS = "circuit-mesh", "circuit-splat"
 BITS = 11

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from demo_rows import Coded, Panel, Pixels, Shown, coded, sheet_of
 from PIL import Image
 
 import nacre
+from demo_rows import Coded, Panel, Pixels, Shown, coded, sheet_of
 from nacre.bench.metrics import psnr_db
 from nacre.bench.peers import find_peer
 from nacre.bench.records import distances

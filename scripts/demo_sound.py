@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import draw_sound
 import numpy as np
 import numpy.typing as npt
-from demo_rows import Row, Shown, coded
 
+import draw_sound
 import nacre
+from demo_rows import Row, Shown, coded
 from nacre.bench.peers import KBPS_EACH, RANGES
 from nacre.bench.sound_metrics import MOST_DB, si_sdr_db
 from nacre.bench.sound_peers import SOUND_PEERS

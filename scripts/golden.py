@@ -31,7 +31,6 @@ from hostile import hostile_streams
 from hostile_scenes import hostile_scenes
 from hostile_sounds import hostile_sounds
 from hostile_spectra import hostile_spectra
-
 from nacre.entropy.circuits.integer import IntegerCircuit
 from nacre.entropy.circuits.model import random_hclt
 from nacre.entropy.circuits.queries import sample

@@ -6,7 +6,6 @@ import struct
 from dataclasses import dataclass, replace
 
 from golden_scenes import HILL, decorated, hill
-
 from nacre.codecs.circuit_mesh import CircuitMesh, CircuitMeshSettings
 from nacre.media.mesh import Scene
 from nacre.stream import (

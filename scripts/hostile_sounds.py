@@ -7,7 +7,6 @@ import zlib
 from dataclasses import dataclass
 
 from golden_sounds import CARRIED, recording, waves
-
 from nacre.codecs.adaptive_audio import AdaptiveAudio, AdaptiveAudioSettings
 from nacre.entropy.audio.frames import CASCADE, RAW, bytes_of, encode_frame
 from nacre.entropy.audio.payload import PLANES

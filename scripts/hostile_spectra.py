@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from golden_sounds import recording, waves
 from hostile_sounds import HostileSound, checked, varint
-
 from nacre.registry import codec_class, load_codec
 from nacre.stream import AudioShape, Reader, Section, SectionKind, Stream
 

@@ -24,12 +24,11 @@ pytest.importorskip("pytorch_msssim", reason="the table needs nacre[bench]")
 pytest.importorskip("matplotlib", reason="sound is drawn with nacre[bench]")
 sys.path.append(str(SCRIPTS))
 
+import demo  # noqa: E402
 import demo_meshes  # noqa: E402
 import demo_photos  # noqa: E402
 import demo_rows  # noqa: E402
 import demo_sound  # noqa: E402
-
-import demo  # noqa: E402
 
 
 def picture(height: int = 100, width: int = 150) -> np.ndarray:
