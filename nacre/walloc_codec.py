@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.codecs.base import Damage
+from nacre.entropy.in_order import in_order
 from nacre.errors import FormatError, InputError, ModelError
 from nacre.limits import threads_wanted
 from nacre.media.audio import Audio, AudioMetadata, AudioReader, open_audio
@@ -37,7 +38,6 @@ from nacre.walloc_audio import (
 from nacre.walloc_pieces import (
     as_float,
     as_samples,
-    in_order,
     joined,
     level_of,
     nearest,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
@@ -108,21 +107,6 @@ def stretches(blocks: Iterable[Floats], length: int, beside: int) -> Iterator[tu
         held = held[:, length:]
     if held is not None and held.shape[1] > beside:
         yield held, True
-
-
-def in_order(work: Callable[[Any], Any], items: Iterable[Any], threads: int) -> Iterator[Any]:
-    """``map`` on several threads that holds no more than two results for each of them."""
-    if threads <= 1:
-        yield from map(work, items)
-        return
-    waiting: list[Future[Any]] = []
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= 2 * threads:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
 
 
 def nearest(

@@ -12,7 +12,6 @@ import hashlib
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nacre.entropy.audio.frames import MOST_BITS, bytes_of, decode_frame, encode_frame
+from nacre.entropy.in_order import in_order
 from nacre.errors import ChecksumMismatch, FormatError, UnsupportedVersion
 from nacre.stream import AudioShape, Body, Reader, deflate, inflate, write_varint
 
@@ -66,7 +66,7 @@ def encode_payload(
 
     file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the body
     try:
-        for frame in _in_order(encode, hashed(), threads):
+        for frame in in_order(encode, hashed(), threads):
             lengths.append(len(frame))
             file.write(frame)
             file.write(zlib.crc32(frame).to_bytes(_CRC_BYTES, "little"))
@@ -215,7 +215,7 @@ def decode_frames(
         except FormatError as error:
             return error
 
-    results = _in_order(work, fetched(), threads)
+    results = in_order(work, fetched(), threads)
     for index, found in zip(indices, results, strict=True):
         if not isinstance(found, FormatError):
             yield found
@@ -231,21 +231,6 @@ def pcm_of(samples: Samples, depth: int) -> bytes:
     if samples.dtype.kind == "f":
         return np.ascontiguousarray(samples.T.astype("<f4")).tobytes()
     return bytes_of(samples, depth)
-
-
-def _in_order(work: Callable[[Any], Any], items: Iterable[Any], threads: int) -> Iterator[Any]:
-    """``map`` on several threads that holds no more than two results for each of them."""
-    if threads <= 1:
-        yield from map(work, items)
-        return
-    waiting: list[Future[Any]] = []
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= 2 * threads:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
 
 
 def _encode(block: Samples, depth: int, predictor: int) -> bytes:
