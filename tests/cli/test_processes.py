@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -82,6 +83,10 @@ def test_a_progress_bar_on_a_terminal_only(picture_file: Path) -> None:
     for name in ("b.png", "c.png"):
         picture_file.with_name(name).write_bytes(picture_file.read_bytes())
     terminal, inner = os.openpty()
+
+    def waiting() -> bool:
+        return bool(select.select([terminal], [], [], 0)[0])
+
     try:
         result = subprocess.run(
             [*NACRE, "encode", str(picture_file.parent), "--lossless"],
@@ -158,7 +163,10 @@ def test_a_reader_that_goes_away(picture_file: Path) -> None:
 
 
 def test_ctrl_c_ends_in_one_line(
-    picture_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    picture_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     from nacre.codecs.adaptive_image import AdaptiveImage
 
@@ -166,6 +174,9 @@ def test_ctrl_c_ends_in_one_line(
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(AdaptiveImage, "encode", interrupted)
+    # A shell starts what runs in the background with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     assert run(["encode", str(picture_file), "--lossless"]) == 130
     assert capsys.readouterr().err.count("\n") <= 1
     assert not picture_file.with_name("photo.png.ncr").exists()

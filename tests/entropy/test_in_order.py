@@ -54,3 +54,28 @@ def test_ending_it_early_waits_for_nothing() -> None:
         assert not blocked.is_set()
     finally:
         blocked.set()
+
+
+def test_a_result_is_there_while_the_next_item_is_awaited() -> None:
+    sent = threading.Event()
+
+    def items():  # type: ignore[no-untyped-def]
+        yield 1
+        assert sent.wait(30)
+        yield 2
+
+    results = in_order(lambda n: 10 * n, items(), 2)
+    assert next(results) == 10
+    sent.set()
+    assert list(results) == [20]
+
+
+def test_what_items_raise_is_the_callers() -> None:
+    def items():  # type: ignore[no-untyped-def]
+        yield 1
+        raise KeyError("no more")
+
+    results = in_order(str, items(), 2)
+    assert next(results) == "1"
+    with pytest.raises(KeyError, match="no more"):
+        next(results)
