@@ -15,47 +15,46 @@ def in_order(work: Callable[[Any], Any], items: Iterable[Any], threads: int) -> 
     A result is there as soon as it is made, also while the next item is still awaited: a thread of
     its own takes the items, as a pipe may not give the next one for long.
 
-    A reader may stop before the end, as it does after an error. Nothing is waited for then: the
-    garbage collector may end this generator on any thread, also on one that has just been born and
-    holds locks that waiting would need.
+    A reader may stop before the end, as it does after an error. Then the garbage collector may end
+    this generator in the middle of anything, also of what the taking thread does with its locks; so
+    all that is done at the end is to put into a SimpleQueue, which is made for that.
     """
     if threads <= 1:
         yield from map(work, items)
         return
-    pool = ThreadPoolExecutor(threads)
     found: SimpleQueue[Future[Any] | BaseException | None] = SimpleQueue()
-    room, stopped = threading.Semaphore(2 * threads), threading.Event()
-    threading.Thread(
-        target=_feed, args=(work, items, pool, found, room, stopped), daemon=True
-    ).start()
+    room: SimpleQueue[bool] = SimpleQueue()
+    for _ in range(2 * threads):
+        room.put(True)
+    feeding = threading.Thread(target=_feed, args=(work, items, threads, found, room), daemon=True)
+    feeding.start()
     try:
         while (future := found.get()) is not None:
             if isinstance(future, BaseException):
                 raise future
             result = future.result()
-            room.release()
+            room.put(True)
             yield result
     finally:
-        stopped.set()
-        room.release()
-        pool.shutdown(wait=False, cancel_futures=True)
+        room.put(False)
 
 
 def _feed(
     work: Callable[[Any], Any],
     items: Iterable[Any],
-    pool: ThreadPoolExecutor,
+    threads: int,
     found: SimpleQueue[Future[Any] | BaseException | None],
-    room: threading.Semaphore,
-    stopped: threading.Event,
+    room: SimpleQueue[bool],
 ) -> None:
-    """Hand items to the pool and their futures to the reader, until it has stopped."""
-    iterator = iter(items)
+    """Hand items to a pool and their futures to the reader, until there is no more room."""
+    pool, iterator = ThreadPoolExecutor(threads), iter(items)
     try:
-        while room.acquire() and not stopped.is_set():
+        while room.get():
             found.put(pool.submit(work, next(iterator)))
+        pool.shutdown(wait=False, cancel_futures=True)
     except StopIteration:
         found.put(None)
     except BaseException as error:  # it is the reader's
-        if not stopped.is_set():
-            found.put(error)
+        found.put(error)
+    finally:
+        pool.shutdown(wait=False)
