@@ -84,7 +84,16 @@ def _of_file(plan: Plan, path: Path, rates: Sequence[float]) -> Iterator[Record]
 
 
 def closest(
-    one: Candidate, thing: Any, aim: int, threads: int, *, at_most: bool, sizes: dict[float, int]
+    one: Candidate,
+    thing: Any,
+    aim: int,
+    threads: int,
+    *,
+    at_most: bool,
+    sizes: dict[float, int],
+    whole: bool = False,
+    trials: int = TRIALS,
+    near: float = NEAR,
 ) -> float:
     """The setting whose file is nearest to ``aim`` bytes.
 
@@ -94,24 +103,27 @@ def closest(
         aim: in bytes.
         threads: for the codec.
         at_most: larger files count only where there is no other.
-        sizes: of ``thing``'s files by setting, as far as they are known; more are added.
+        sizes: of ``thing``'s files by setting, as far as they are known; more are added. What is
+            looked for lies between them; when there is none, anywhere on the scale.
+        whole: settings are whole numbers.
+        trials: encodings at most, beside those of the ends of the scale.
+        near: the share of ``aim`` that is near enough to stop.
     """
-    for end in RANGES[one.scale]:
-        if end not in sizes:
-            sizes[end] = len(one.encode(thing, end, threads))
+    if not sizes:
+        sizes |= {end: len(one.encode(thing, end, threads)) for end in RANGES[one.scale]}
 
     def loss(setting: float) -> tuple[bool, float]:
         return at_most and sizes[setting] > aim, abs(math.log(sizes[setting] / aim))
 
-    for trial in range(TRIALS):
+    for trial in range(trials):
         best = min(sizes, key=loss)
         over, distance = loss(best)
         below = max((x for x in sizes if sizes[x] <= aim), default=None)
         above = min((x for x in sizes if sizes[x] > aim), default=None)
-        near = distance <= NEAR and not over
-        if near or below is None or above is None or not below < above:
+        if (distance <= near and not over) or below is None or above is None or not below < above:
             break
         setting = _between(below, above, _share(sizes, below, above, aim) if trial % 3 else 0.5)
+        setting = round(setting) if whole else setting
         if setting in sizes:
             break
         sizes[setting] = len(one.encode(thing, setting, threads))

@@ -194,7 +194,7 @@ def run(plan: Plan, on_record: Callable[[Record], None] | None = None) -> list[R
         The records by codec, as the plan has them, then by quality and file.
     """
     records = []
-    with _torch_set_up(plan):
+    with torch_set_up(plan):
         for record in _records(plan):
             records.append(record)
             if on_record is not None:
@@ -204,7 +204,7 @@ def run(plan: Plan, on_record: Callable[[Record], None] | None = None) -> list[R
 
 
 @contextlib.contextmanager
-def _torch_set_up(plan: Plan) -> Iterator[None]:
+def torch_set_up(plan: Plan) -> Iterator[None]:
     """Threads and seed of torch, which lossless codecs have no use for."""
     if all(one.lossless for one in plan.candidates):
         yield
@@ -227,8 +227,7 @@ def _records(plan: Plan) -> Iterator[Record]:
     with tempfile.TemporaryDirectory(prefix="nacre-bench-") as scratch:
         for path in plan.files:
             try:
-                loaded = plan.medium.load(path)
-                thing = halve(loaded) if plan.halve else loaded
+                thing = load(plan, path)
             except Exception as error:  # whatever a file does, the others are measured
                 yield from (failed(plan, one, quality, path, error) for one, quality in jobs)
                 continue
@@ -252,7 +251,7 @@ def _measure(
     size = stream.stat().st_size
     decoding, decoded = timed(plan.repeats, one.decode, stream.read_bytes(), plan.threads)
     return Record(
-        one.name, one.medium, quality, _name(plan, path), size, plan.medium.units(thing),
+        one.name, one.medium, quality, file_name(plan, path), size, plan.medium.units(thing),
         plan.medium.distances(one, thing, decoded, quality), encoding.wall, decoding.wall,
         plan.threads, plan.repeats, one.software(), one.model, plan.seed, None,
         encoding.cpu, decoding.cpu,
@@ -265,7 +264,7 @@ def failed(
     """The record of a measurement that has no result."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return Record(
-        one.name, one.medium, quality, _name(plan, path), None, None, {}, None, None,
+        one.name, one.medium, quality, file_name(plan, path), None, None, {}, None, None,
         plan.threads, plan.repeats, one.software(), one.model, plan.seed, text,
     )  # fmt: skip
 
@@ -333,7 +332,14 @@ def load_rgb(path: Path) -> Pixels:
     return np.ascontiguousarray(colour, dtype=np.uint8)
 
 
-def _name(plan: Plan, path: Path) -> str:
+def load(plan: Plan, path: Path) -> Any:
+    """What candidates are given of a file."""
+    loaded = plan.medium.load(path)
+    return halve(loaded) if plan.halve else loaded
+
+
+def file_name(plan: Plan, path: Path) -> str:
+    """As records name a file."""
     return path.relative_to(plan.folder).as_posix()
 
 
@@ -341,7 +347,12 @@ def _stream_path(plan: Plan, one: Candidate, quality: float | None, path: Path) 
     """Where the encoded file of ``path`` is kept: ``CODEC/QUALITY/FILE.bin``."""
     codec = one.name.replace(":", "_").replace("/", "_")
     place = plan.streams or plan.folder
-    return place / codec / ("-" if quality is None else f"{quality:g}") / f"{_name(plan, path)}.bin"
+    return (
+        place
+        / codec
+        / ("-" if quality is None else f"{quality:g}")
+        / f"{file_name(plan, path)}.bin"
+    )
 
 
 def parse_qualities(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:

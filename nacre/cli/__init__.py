@@ -21,6 +21,7 @@ COMMANDS = {
     "decode": ("nacre.cli.decode", "decode", "Turn .ncr files back into what they were."),
     "info": ("nacre.cli.info", "info", "Show what .ncr files say of themselves."),
     "verify": ("nacre.cli.verify", "verify", "Check .ncr files: checksums and a full decode."),
+    "compare": ("nacre.cli.compare", "compare", "Compare pictures, and show them side by side."),
     "codecs": ("nacre.cli.codecs", "codecs", "List codecs and models."),
     "bench": ("nacre.cli.bench", "bench", "Compare codecs on a folder of files."),
     "train": ("nacre.cli.train", "train", "Train a model and export it."),

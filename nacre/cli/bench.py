@@ -116,14 +116,18 @@ def files(
     keep_streams: Annotated[
         bool, typer.Option("--keep-streams", help="Keep the encoded files, in OUT/streams.")
     ] = False,
+    page: Annotated[
+        bool,
+        typer.Option("--page/--no-page", help="Of lossy codecs of pictures: a page to look at."),
+    ] = True,
     device: DeviceFlag = "cpu",
     force: ForceFlag = False,
 ) -> int:
     """Every codec on every file at several qualities (the name may be left out).
 
     OUT gets records.json, table.md and, of lossy codecs of pictures and sounds,
-    rate_distortion.png; the table is also printed. While it runs, records.jsonl has what was
-    measured so far.
+    rate_distortion.png, of pictures also page.html, which shows them side by side; the table is
+    also printed. While it runs, records.jsonl has what was measured so far.
     """
     from nacre.bench.candidates import candidate
     from nacre.bench.equal_bytes import run_at_equal_bytes
@@ -171,6 +175,10 @@ def files(
     write_records(records, records_path)
     partial.unlink(missing_ok=True)
     written = medium.report(records, out, command=ctx.meta[LINE], reference=reference)
+    if page and medium.name == "image":
+        from nacre.bench.side_by_side import write_page
+
+        written += write_page(plan, records, out, command=ctx.meta[LINE], reference=reference)
     print(written[0].read_text(encoding="utf-8"), end="")
     for path in (records_path, *written):
         say(f"written: {path}")
