@@ -32,7 +32,7 @@ PAGES = [
     path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if path.exists()
 ]
 MODULES = [path for path in sorted((ROOT / "nacre").rglob("*.py")) if ">>> " in path.read_text()]
-QUICK = ("encode", "decode", "info", "verify", "codecs")
+QUICK = ("encode", "decode", "info", "verify", "compare", "codecs")
 
 BLOCK = re.compile(
     r"(?P<skip><!-- not run: [^>]+ -->\n+)?^```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$",

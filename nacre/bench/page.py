@@ -33,7 +33,11 @@ MOST_PIXELS = 1 << 20
 """Of a picture that are shown at most."""
 FEWEST_PIXELS = 64 * 64
 """Of a picture that are shown, however many pictures there are."""
+COUNTED = ("bytes", "bits a pixel", "pixels")
+"""Names of figures that follow their number."""
 _ROUNDS = 4
+_DECODED = 0.75
+"""Bytes of what is decoded against those of its original, both lossless; a guess to begin with."""
 
 
 class Window(NamedTuple):
@@ -166,9 +170,12 @@ def make_page(
 def _files_that_fit(photos: Sequence[Photo], room: int) -> dict[int, bytes]:
     """Files of all pictures, by identity of the picture, together of at most about ``room`` bytes.
 
-    The same share of every photo is kept. What is decoded mostly takes no more than its original.
+    The same share of every photo is kept.
     """
-    guess = sum(len(lossless_file(each.original.pixels)) * len(each.pictures) for each in photos)
+    guess = sum(
+        len(lossless_file(each.original.pixels)) * (1 + _DECODED * (len(each.pictures) - 1))
+        for each in photos
+    )
     share = min(1.0, room / guess)
     for _ in range(_ROUNDS):
         files: dict[int, bytes] = {}
@@ -191,11 +198,14 @@ def _size(data: bytes) -> tuple[int, int]:
 
 def _cut_notes(photos: Sequence[Photo], shown: Sequence[tuple[int, int]]) -> list[str]:
     """What is not shown, so that nobody takes a part for the whole."""
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for photo, part in zip(photos, shown, strict=True):
+        if part != (photo.width, photo.height):
+            alike.setdefault((*part, photo.width, photo.height), []).append(photo.name)
     return [
-        f"Of {photo.name} ({photo.width} × {photo.height} pixels) {across} × {down} pixels are "
-        "shown, to keep this page small; figures are of the whole."
-        for photo, (across, down) in zip(photos, shown, strict=True)
-        if (across, down) != (photo.width, photo.height)
+        f"{', '.join(names)}: {across} × {down} of {width} × {height} pixels are shown; "
+        "figures are of the whole."
+        for (across, down, width, height), names in alike.items()
     ]
 
 
@@ -222,8 +232,8 @@ def _figures(photos: Sequence[Photo], files: Mapping[int, bytes]) -> list[str]:
 
 
 def _words(name: str, text: str) -> str:
-    """``25.31 dB PSNR``, but ``12,000 bytes``."""
-    return f"{text} {name}"
+    """``quality 20``, but ``12,000 bytes``."""
+    return f"{text} {name}" if name in COUNTED or text.endswith("%") else f"{name} {text}"
 
 
 def _attributes(data: Mapping[str, str]) -> str:

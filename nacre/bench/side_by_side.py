@@ -172,7 +172,7 @@ def _picture(
         **figures_in_words(len(data), pixels.shape[0] * pixels.shape[1], distances),
     }
     if one.name != aim.codec:
-        figures["more bytes"] = f"{100 * (len(data) / aim.bytes - 1):+.1f} %"
+        figures[f"bytes against {aim.codec}"] = f"{100 * (len(data) / aim.bytes - 1):+.1f} %"
     return Picture(one.name, cut(decoded, window), figures)
 
 

@@ -95,7 +95,7 @@ def _load(name: str, decoder: Decoder) -> Image:
         NacreError: it cannot be read, or it is not a picture.
     """
     from nacre.media.image import Image, load_image
-    from nacre.stream import is_nacre
+    from nacre.stream import Medium, is_nacre, medium_of_stream
 
     try:
         with Path(name).open("rb") as file:
@@ -104,7 +104,9 @@ def _load(name: str, decoder: Decoder) -> Image:
         raise InputError(f"{name}: {error.strerror or error}") from None
     if not is_nacre(head):
         return load_image(name, limits=decoder.limits)
-    decoded = decoder.decode(name)
+    decoded = None
+    if medium_of_stream(head) in (Medium.IMAGE, None):  # others may be long
+        decoded = decoder.decode(name)
     if not isinstance(decoded, Image):
         raise InputError(f"{name} holds no picture; nacre verify --original compares other media")
     return decoded

@@ -17,7 +17,8 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QTWEBENGINE_DISABLE_SANDBOX", "1")
 os.environ["QTWEBENGINE_CHROMIUM_FLAGS"] = (
-    os.environ.get("QTWEBENGINE_CHROMIUM_FLAGS", "") + " --disable-gpu --force-device-scale-factor=1"
+    os.environ.get("QTWEBENGINE_CHROMIUM_FLAGS", "")
+    + " --disable-gpu --force-device-scale-factor=1"
 )
 
 from PySide6.QtCore import QEventLoop, QPoint, QPointF, Qt, QTimer, QUrl

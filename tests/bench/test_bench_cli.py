@@ -41,7 +41,7 @@ def test_a_run_writes_records_table_and_picture(folder: Path, capsys: Capture):
     assert out == Path("results/table.md").read_text()
     assert err.splitlines() == [
         f"written: {Path('results') / name}"
-        for name in ("records.json", "table.md", "rate_distortion.png")
+        for name in ("records.json", "table.md", "rate_distortion.png", "page.html")
     ]
     records = json.loads(Path("results/records.json").read_text())
     assert len(records) == 2 * (3 + 3 + 1 + 1)
