@@ -15,7 +15,7 @@ from typing import Any
 from nacre.bench.equal_bytes import closest
 from nacre.bench.medium import Figures
 from nacre.bench.page import MOST_PIXELS, Level, Photo, Picture, Window, cut, make_page, middle
-from nacre.bench.peers import PEERS, PERCENT, Candidate
+from nacre.bench.peers import BPP, PEERS, PERCENT, Candidate
 from nacre.bench.records import Record
 from nacre.bench.runner import Plan, file_name, load, torch_set_up
 from nacre.files import write_atomically
@@ -167,8 +167,9 @@ def _picture(
     data = one.encode(pixels, quality, plan.threads)
     decoded = one.decode(data, plan.threads)
     distances = plan.medium.distances(one, pixels, decoded, quality)
+    unit = " bpp" if one.scale == BPP else ""
     figures = {
-        **({} if quality is None else {"quality": f"{quality:.4g}"}),
+        **({} if quality is None else {"quality": f"{quality:.4g}{unit}"}),
         **figures_in_words(len(data), pixels.shape[0] * pixels.shape[1], distances),
     }
     if one.name != aim.codec:

@@ -87,7 +87,9 @@ def step(view: QWebEngineView, name: str, *arguments: Any) -> Any:
     """Do one thing; what it gave."""
     target = view.focusProxy()
     if name == "run":
-        return evaluate(view.page(), *arguments)
+        value = evaluate(view.page(), *arguments)
+        pause(SETTLE_MS)  # what the script changed has been drawn before the next event
+        return value
     if name == "size":
         view.resize(*arguments)
     elif name == "drag":
