@@ -327,7 +327,7 @@ def test_a_mistake_in_comparing_is_one_line(
 def browser() -> None:
     """Skips where there is no QtWebEngine, or it lacks a library of the system."""
     if find_spec("PySide6") is None or find_spec("PySide6.QtWebEngineWidgets") is None:
-        pytest.skip("no browser: pip install 'PySide6<6.12' brings one")
+        pytest.skip("no browser: pip install 'PySide6==6.9.*' brings one")
     probe = [sys.executable, "-c", "import PySide6.QtWebEngineWidgets"]
     if (found := subprocess.run(probe, capture_output=True, text=True, check=False)).returncode:
         pytest.skip(f"the browser cannot be loaded: {found.stderr.splitlines()[-1:]}")
