@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from golden_scenes import HILL, decorated, hill
+from hostile import Hostile, varint
 from nacre.codecs.circuit_mesh import CircuitMesh, CircuitMeshSettings
 from nacre.media.mesh import Scene
 from nacre.stream import (
@@ -16,30 +17,12 @@ from nacre.stream import (
     deflate,
     pack_segments,
     unpack_segments,
-    write_varint,
 )
 
 CODEC = CircuitMesh()
 SMALL = CODEC.encode(Scene((hill(4),)), CircuitMeshSettings(effort=1, bits=9))
 RICH = CODEC.encode(Scene((decorated(hill(4)),)), CircuitMeshSettings(effort=1, bits=9))
 SEVERAL = CODEC.encode(Scene((hill(3), HILL)), CircuitMeshSettings(effort=1, bits=9))
-
-
-@dataclass(frozen=True)
-class HostileScene:
-    """One invalid stream: see ``hostile.Hostile``."""
-
-    name: str
-    what: str
-    error: str
-    data: bytes
-
-
-def varint(value: int) -> bytes:
-    """``value`` as a varint."""
-    out = bytearray()
-    write_varint(out, value)
-    return bytes(out)
 
 
 def with_payload(payload: bytes, shape: MeshShape | None = None, stream: Stream = SMALL) -> bytes:
@@ -69,7 +52,7 @@ def with_scene(body: bytes) -> bytes:
     return replace(SMALL, sections=sections).to_bytes()
 
 
-def hostile_scenes() -> list[HostileScene]:
+def hostile_scenes() -> list[Hostile]:
     """All of them."""
     payload, shape = SMALL.payload, SMALL.shape
     assert isinstance(shape, MeshShape)
@@ -117,4 +100,4 @@ def hostile_scenes() -> list[HostileScene]:
          with_scene(b"\x01\x01" + varint(1 << 40) + varint(5) + deflate(b"{}"))),
         ("scene-short", "SCENE ends early", "Truncated", with_scene(b"\x02\x00\x02\x00\x09{}abc")),
     ]  # fmt: skip
-    return [HostileScene(f"mesh-{name}", what, error, data) for name, what, error, data in rows]
+    return [Hostile(f"mesh-{name}", what, error, data) for name, what, error, data in rows]

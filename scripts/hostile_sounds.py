@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from dataclasses import dataclass
 
 from golden_sounds import CARRIED, recording, waves
+from hostile import Hostile, varint
 from nacre.codecs.adaptive_audio import AdaptiveAudio, AdaptiveAudioSettings
 from nacre.entropy.audio.frames import CASCADE, RAW, bytes_of, encode_frame
 from nacre.entropy.audio.payload import PLANES
@@ -17,7 +17,6 @@ from nacre.stream import (
     Stream,
     deflate,
     pack_segments,
-    write_varint,
 )
 
 SAMPLES = waves(40, 2)
@@ -27,23 +26,6 @@ PCM = bytes_of(SAMPLES, 16)
 FLOATS = AudioShape(40, 2, 44100, 32, floating=True)
 TWO_CONSTANTS = bytes([CASCADE, 1, 8, 1, 8])
 """A frame of two channels that are 4 throughout, but for its messages."""
-
-
-@dataclass(frozen=True)
-class HostileSound:
-    """One invalid stream: see ``hostile.Hostile``."""
-
-    name: str
-    what: str
-    error: str
-    data: bytes
-
-
-def varint(value: int) -> bytes:
-    """``value`` as a varint."""
-    out = bytearray()
-    write_varint(out, value)
-    return bytes(out)
 
 
 def checked(data: bytes) -> bytes:
@@ -70,7 +52,7 @@ def framed(frame: bytes, shape: AudioShape | None = None) -> bytes:
     return stream(payload([frame]), shape)
 
 
-def hostile_sounds() -> list[HostileSound]:
+def hostile_sounds() -> list[Hostile]:
     """All of them."""
     good = payload([FRAME])
     assert good[-16:] == GOOD.payload[-16:]
@@ -131,7 +113,7 @@ def hostile_sounds() -> list[HostileSound]:
         ("section-behind", "bytes behind SOUND", "FormatError",
          stream(good, extra=(behind(),))),
     ]  # fmt: skip
-    return [HostileSound(f"sound-{name}", what, error, data) for name, what, error, data in rows]
+    return [Hostile(f"sound-{name}", what, error, data) for name, what, error, data in rows]
 
 
 def behind() -> Section:

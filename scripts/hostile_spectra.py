@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from golden_sounds import recording, waves
-from hostile_sounds import HostileSound, checked, varint
+from hostile import Hostile, varint
+from hostile_sounds import checked
 from nacre.registry import codec_class, load_codec
 from nacre.stream import AudioShape, Reader, Section, SectionKind, Stream
 
 
-def hostile_spectra() -> list[HostileSound]:
+def hostile_spectra() -> list[Hostile]:
     """All of them."""
     settings = codec_class("walloc-stereo").settings(quality=50.0)
     good = load_codec("walloc-stereo").encode(recording(waves(3000)), settings)
@@ -52,14 +53,14 @@ def hostile_spectra() -> list[HostileSound]:
          framed(step + varint(1 << 40) + segment[7:])),
     ]  # fmt: skip
     streams = [
-        HostileSound(f"walloc-{name}", what, error, _stream(good, body))
+        Hostile(f"walloc-{name}", what, error, _stream(good, body))
         for name, what, error, body in rows
     ]
     long = AudioShape(1 << 28, 1, 44100)
     many = _stream(good, table(1, 1, 32, 0, 607), long)
     return [
         *streams,
-        HostileSound("walloc-many", "607 segments in a few bytes", "Truncated", many),
+        Hostile("walloc-many", "607 segments in a few bytes", "Truncated", many),
     ]
 
 

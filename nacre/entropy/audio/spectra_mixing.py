@@ -62,6 +62,7 @@ def learn(
     bit: Number,
     ones: Number,
 ) -> None:
+    """Move the weights and counters that had a say towards ``bit``; ``ones`` was its frequency."""
     error = np.int32((bit << 16) - (ones >> (PRECISION - 16)))
     for k in range(len(inputs)):
         step = np.int32(inputs[k] * error + (1 << (_RATE - 1))) >> _RATE
